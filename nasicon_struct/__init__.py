@@ -1,0 +1,1 @@
+"""NASICON sodium solid electrolytes, with numbers a scientist can trust."""

@@ -1,0 +1,72 @@
+"""Command line ``nasicon-struct``: each subcommand lives in its own module and is loaded when called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from nasicon_struct.errors import NasiconError
+
+#: subcommand -> (module, one-line help); the command object in the module is called ``command``.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "design": ("nasicon_struct.cli.design", "Everything about one composition, into one folder."),
+    "check": ("nasicon_struct.cli.check", "Charge balance and site sums of a formula."),
+    "build": ("nasicon_struct.cli.build", "A doped average cell as CIF."),
+    "order": ("nasicon_struct.cli.order", "Ordered supercells, lowest in energy."),
+    "phase": ("nasicon_struct.cli.phase", "Monoclinic or rhombohedral, with a probability."),
+    "pattern": ("nasicon_struct.cli.pattern", "A calculated powder pattern."),
+    "window": ("nasicon_struct.cli.window", "Stability windows against Na metal."),
+    "interface": ("nasicon_struct.cli.interface", "Reactions between electrolyte and electrode."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a subcommand's module only when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the subcommands in the order of the main job."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one subcommand."""
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(COMMANDS[cmd_name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nasicon-struct")
+def cli() -> None:
+    """Sodium solid electrolytes: composition, cell, phase, stability. Numbers with their sources."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; bad input ends with one line on standard error and exit code 2."""
+    try:
+        code = cli.main(args=None if argv is None else list(argv), standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("error: interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as exc:
+        message = " ".join(exc.format_message().split())
+        click.echo(f"error: {message}", err=True)
+        sys.exit(2)
+    except NasiconError as exc:
+        click.echo("error: " + " ".join(str(exc).split()), err=True)
+        sys.exit(2)
+    except OSError as exc:
+        click.echo(f"error: {exc.strerror or exc}: {exc.filename}" if exc.filename else f"error: {exc}", err=True)
+        sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
