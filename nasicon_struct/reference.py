@@ -1,8 +1,8 @@
 """Reference data: where it lies, what each file is, and that nobody changed it by accident.
 
-All data live in ``structures/`` (CIF files, tables, energies); ``structures/SOURCES.toml`` gives the source, the
-licence and the SHA-256 of each file. This module alone knows where that folder lies: inside the installed package,
-or beside it in a checkout.
+All data live in ``structures/`` (CIF files, tables, energies); ``structures/SOURCES.toml`` gives the source,
+the licence and the SHA-256 of each file. This module alone knows where that folder lies: inside the installed
+package, or beside it in a checkout.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def structures_dir() -> Path:
         if (folder / _MANIFEST).is_file():
             return folder
     raise ReferenceDataError(
-        f"the reference data are missing: neither {installed} nor {checkout} holds {_MANIFEST}; install the package again"
+        f"the reference data are missing: neither {installed} nor {checkout} holds {_MANIFEST}; "
+        "install the package again"
     )
 
 
