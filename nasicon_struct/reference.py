@@ -157,6 +157,17 @@ def entries_path(name: str) -> Path:
     return _path(name, "energy table", "entries/", ".csv", _by_stem("entries/"))
 
 
+def data_path(key: str) -> Path:
+    """Return the path of any file of the reference data by its key in ``SOURCES.toml``.
+
+    Raises
+    ------
+    ReferenceDataError
+        If no file has this key; the sentence lists the nearest ones.
+    """
+    return _path(key, "file", "", "", {entry.key: entry for entry in list_sources()})
+
+
 def read_rows(name: str) -> list[dict[str, str]]:
     """Read a table as text cells, without pandas; empty cells are empty strings.
 
@@ -231,7 +242,9 @@ def sha256_of(path: Path) -> str:
 
 
 def _by_stem(prefix: str) -> dict[str, Source]:
-    return {Path(entry.file).stem: entry for entry in list_sources() if entry.file.startswith(prefix)}
+    """Return the CSV files of one folder by their names without suffix."""
+    files = {entry.file: entry for entry in list_sources()}
+    return {Path(f).stem: s for f, s in files.items() if f.startswith(prefix) and f.endswith(".csv")}
 
 
 def _table_path(name: str) -> Path:
