@@ -1,0 +1,112 @@
+"""``nasicon-struct phase``: monoclinic or rhombohedral, with a probability."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nasicon_struct.cli.common import echo_json, echo_table, json_option
+from nasicon_struct.units import ROOM_TEMPERATURE_K
+
+EPILOG = """\b
+Examples:
+  nasicon-struct phase Na3.4Zr1.7Sc0.2Zn0.1Si2PO12
+  nasicon-struct phase refined.cif --json
+  nasicon-struct phase scan.xy --composition Na3Zr2Si2PO12 --figure fit.png
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("target", metavar="FORMULA|CIF|SCAN")
+@click.option(
+    "--temperature-k", type=float, default=ROOM_TEMPERATURE_K, show_default=True, help="Temperature, K."
+)
+@click.option("--composition", metavar="FORMULA", help="Composition of the sample, beside a cell or a scan.")
+@click.option(
+    "--wavelength",
+    metavar="NAME|ANGSTROM",
+    help="Wavelength of a scan, such as CuKa or 0.7093 [default: the file's, else CuKa].",
+)
+@click.option(
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a picture here: the fit of a scan, or P against temperature.",
+)
+@json_option
+def command(
+    target: str,
+    temperature_k: float,
+    composition: str | None,
+    wavelength: str | None,
+    figure: Path | None,
+    as_json: bool,
+) -> None:
+    """Say whether a composition, cell or powder scan is monoclinic (C2/c) or rhombohedral (R-3c)."""
+    from nasicon_struct.phase import assign_phase
+
+    result = assign_phase(target, temperature_k=temperature_k, composition=composition)
+    if as_json:
+        echo_json(summary(result))
+        return
+    click.echo(
+        f"{result.phase}, P(monoclinic) = {result.probability_monoclinic:.2f} at {result.temperature_k:.0f} K"
+    )
+    rows = [
+        [
+            vote.kind,
+            "-" if vote.probability_monoclinic is None else f"{vote.probability_monoclinic:.2f}",
+            f"{vote.weight:g}",
+        ]
+        for vote in result.votes
+    ]
+    echo_table(rows, ["evidence", "P(monoclinic)", "weight"])
+    for sentence in result.evidence:
+        click.echo(f"- {sentence}")
+
+
+def summary(result: Any) -> dict[str, Any]:
+    """Return the JSON of an assignment: one flat level, with units in the names."""
+    distortion = result.distortion
+    flat = {
+        "phase": result.phase,
+        "probability_monoclinic": result.probability_monoclinic,
+        "temperature_k": result.temperature_k,
+        "formula": result.formula,
+        "delta1": distortion.delta1 if distortion else None,
+        "delta1_se": distortion.delta1_se if distortion else None,
+        "delta2": distortion.delta2 if distortion else None,
+        "delta2_se": distortion.delta2_se if distortion else None,
+        "strain_norm": distortion.strain_norm if distortion else None,
+        "a_h_ang": distortion.nearest_a_h_ang if distortion else None,
+        "c_h_ang": distortion.nearest_c_h_ang if distortion else None,
+        "fraction_monoclinic": result.fraction_monoclinic,
+        "fraction_monoclinic_se": result.fraction_monoclinic_se,
+        "transition_temperature_k": result.transition_temperature_k,
+        "transition_temperature_se_k": result.transition_temperature_se_k,
+    }
+    flat.update(result.fit or {})
+    flat["evidence"] = list(result.evidence)
+    flat["contradictions"] = list(result.contradictions)
+    flat["extrapolation"] = list(result.extrapolation)
+    flat["votes"] = [
+        {
+            "kind": vote.kind,
+            "probability_monoclinic": vote.probability_monoclinic,
+            "weight": vote.weight,
+            "sentence": vote.sentence,
+        }
+        for vote in result.votes
+    ]
+    flat["nearest_literature"] = [
+        {
+            "formula": n.formula,
+            "phase": n.phase,
+            "temperature_k": n.temperature_k,
+            "distance": n.distance,
+            "source": n.source,
+        }
+        for n in result.nearest_literature
+    ]
+    return flat
