@@ -92,13 +92,13 @@ class PowderPattern(MSONable):
     warnings: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        angle = _frozen(self.two_theta_deg, "two_theta_deg")
-        counts = _frozen(self.intensity, "intensity")
+        where = f" in {self.source}" if self.source else ""
+        angle = _frozen(self.two_theta_deg, "two_theta_deg" + where)
+        counts = _frozen(self.intensity, "intensity" + where)
         object.__setattr__(self, "two_theta_deg", angle)
         object.__setattr__(self, "intensity", counts)
         object.__setattr__(self, "reflections", tuple(self.reflections))
         object.__setattr__(self, "warnings", tuple(self.warnings))
-        where = f" in {self.source}" if self.source else ""
         if len(angle) != len(counts):
             raise PatternError(
                 f"{len(angle)} angles but {len(counts)} intensities{where}; give one of each per point"
@@ -118,7 +118,7 @@ class PowderPattern(MSONable):
                 "is the first column 2-theta?"
             )
         if self.sigma is not None:
-            sigma = _frozen(self.sigma, "sigma")
+            sigma = _frozen(self.sigma, "sigma" + where)
             if len(sigma) != len(angle):
                 raise PatternError(
                     f"{len(sigma)} standard deviations for {len(angle)} points{where}; give one per point"
