@@ -118,6 +118,8 @@ def format_cif(
         value = to_ascii(value)
         if len(value) > 40 or "\n" in value:
             value = "\n".join(_wrap(line) for line in value.splitlines())
+            if "\n" not in value and len(value) > 44:
+                value = "\n" + value  # a text field: the line would be longer than 80 characters
         block.set_pair(tag, value if value == "?" else gemmi.cif.quote(value))
 
     formula, weight = _formula(atoms, z)
