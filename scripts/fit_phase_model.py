@@ -3,7 +3,8 @@
 Each label says on which side of the temperature of measurement the transition temperature lies (a logistic
 likelihood of width s; mixed and borderline samples count as half and half), each published transition
 temperature measures it directly. The coefficients have normal priors with the physical reasons given below;
-the posterior is the usual Gaussian about its maximum. The width s is the one of largest evidence.
+the posterior is the usual Gaussian about its maximum. The width s and the size of the local term are the
+least confident ones whose log loss, with each source in turn left out, is as small as the smallest.
 
     python scripts/fit_phase_model.py            # fit, score with leave-one-source-out, write the file
     python scripts/fit_phase_model.py --check    # fit and compare with the file, write nothing
@@ -15,23 +16,22 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nasicon_struct import reference
 from nasicon_struct.phase_model import (
     FEATURES,
-    FloatArray,
     NominalComposition,
     PhaseModel,
-    composition_features,
-    element_features,
     literature_rows,
     nominal_composition,
 )
+from nasicon_struct.phase_model.model import FloatArray, anchor_kernel
 from nasicon_struct.units import ROOM_TEMPERATURE_K
 
 OUTPUT = Path(__file__).resolve().parent.parent / "structures" / "tables" / "phase_model.json"
@@ -73,7 +73,10 @@ ELEMENT_SD_K = 60.0
 TETRAHEDRAL_SD_K = 150.0
 LABEL_NOISE = 0.02
 TC_SD_K = 20.0
-WIDTHS_K = (15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 50.0)
+LOCAL_LENGTH = 1.0
+WIDTHS_K = (10.0, 15.0, 20.0, 30.0)
+LOCAL_SD_K = (10.0, 20.0, 30.0)
+LOG_LOSS_TOLERANCE = 0.01
 CONFIDENCE_WEIGHT = {"high": 1.0, "medium": 0.8, "low": 0.4}
 #: Probability that a row speaks for monoclinic.
 TARGET = {"monoclinic": 1.0, "rhombohedral": 0.0, "mixed": 0.5, "borderline": 0.5}
@@ -132,33 +135,47 @@ def training_rows() -> list[Row]:
     return rows
 
 
-def prior_of(elements: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-    """Return prior means and standard deviations in the order of the coefficients."""
-    means = [PRIORS[name][0] for name in FEATURES] + [0.0] * len(elements)
-    sds = [PRIORS[name][1] for name in FEATURES] + [ELEMENT_SD_K] * len(elements)
-    return np.array(means), np.array(sds)
+def anchors_of(rows: Sequence[Row]) -> tuple[NominalComposition, ...]:
+    """Return the compositions that carry a local correction: those not decided by a glance."""
+    unique = {row.composition.formula: row.composition for row in rows if near_boundary(row.composition)}
+    return tuple(unique[formula] for formula in sorted(unique))
 
 
-def design(rows: Iterable[Row], elements: Sequence[str]) -> FloatArray:
-    """Return the design matrix, shape (n_rows, n_coefficients)."""
-    matrix = []
-    for row in rows:
-        features, shares = composition_features(row.composition), element_features(row.composition)
-        matrix.append([features[name] for name in FEATURES] + [shares.get(e, 0.0) for e in elements])
-    return np.array(matrix)
+def near_boundary(composition: NominalComposition) -> bool:
+    """Whether a composition is not decided by a glance: 2.4 to 3.8 Na and at least 0.8 Si."""
+    return 2.4 <= composition.na <= 3.8 and composition.x_si >= 0.8
 
 
-def fit(rows: Sequence[Row], width_k: float) -> tuple[PhaseModel, float]:
-    """Return the model at the maximum of the posterior, and the logarithm of its evidence."""
+def fit(rows: Sequence[Row], width_k: float, local_sd_k: float) -> tuple[PhaseModel, float]:
+    """Return the model at the maximum of the posterior, and the logarithm of its evidence (Laplace)."""
     elements = sorted({s for row in rows for s in row.composition.m_site if s != "Zr"})
-    x = design(rows, elements)
+    anchors = anchors_of(rows)
+    n_linear = len(FEATURES) + len(elements)
+    mean = np.zeros(n_linear + len(anchors))
+    mean[: len(FEATURES)] = [PRIORS[name][0] for name in FEATURES]
+    sd = np.array([PRIORS[name][1] for name in FEATURES] + [ELEMENT_SD_K] * len(elements))
+    precision = np.zeros((len(mean), len(mean)))
+    precision[:n_linear, :n_linear] = np.diag(1.0 / sd**2)
+    precision[n_linear:, n_linear:] = np.linalg.inv(local_sd_k**2 * anchor_kernel(anchors, LOCAL_LENGTH))
+    empty = PhaseModel(
+        features=tuple(FEATURES),
+        elements=tuple(elements),
+        anchors=anchors,
+        weights_k=mean,
+        covariance_k2=np.zeros((len(mean), len(mean))),
+        scale_k=width_k,
+        label_noise=LABEL_NOISE,
+        element_sd_k=ELEMENT_SD_K,
+        tetrahedral_sd_k=TETRAHEDRAL_SD_K,
+        local_sd_k=local_sd_k,
+        local_length=LOCAL_LENGTH,
+    )
+    x = np.array([empty.row(row.composition) for row in rows])
     target = np.array([row.target for row in rows])
     weight = np.array([row.weight for row in rows])
     temperature = np.array([row.temperature_k for row in rows])
     measured = np.array([row.tc_k is not None for row in rows])
     x_tc, tc = x[measured], np.array([row.tc_k for row in rows if row.tc_k is not None], dtype=float)
-    mean, sd = prior_of(elements)
-    precision = np.diag(1.0 / sd**2)
 
     def posterior(w: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         z = (x @ w - temperature) / width_k
@@ -184,33 +201,43 @@ def fit(rows: Sequence[Row], width_k: float) -> tuple[PhaseModel, float]:
         if np.abs(length * step).max() < 1e-8:
             break
     loss, _, hessian = posterior(w)
-    evidence = (
-        -loss - 0.5 * float(np.linalg.slogdet(hessian)[1]) + 0.5 * float(np.linalg.slogdet(precision)[1])
-    )
-    evidence -= len(tc) * math.log(TC_SD_K * math.sqrt(2 * math.pi))
-    model = PhaseModel(
-        features=tuple(FEATURES),
-        elements=tuple(elements),
-        weights_k=w,
-        covariance_k2=np.linalg.inv(hessian),
-        scale_k=width_k,
-        label_noise=LABEL_NOISE,
-        element_sd_k=ELEMENT_SD_K,
-        tetrahedral_sd_k=TETRAHEDRAL_SD_K,
-    )
-    return model, evidence
+    evidence = 0.5 * float(np.linalg.slogdet(precision)[1] - np.linalg.slogdet(hessian)[1]) - loss
+    return replace(empty, weights_k=w, covariance_k2=np.linalg.inv(hessian)), evidence
 
 
-def fit_best_width(rows: Sequence[Row]) -> PhaseModel:
-    """Return the fit of largest evidence over the widths tried."""
-    return max((fit(rows, width) for width in WIDTHS_K), key=lambda pair: pair[1])[0]
-
-
-def leave_one_source_out(rows: Sequence[Row]) -> list[float]:
-    """Return P(monoclinic) of each row from a model that has not seen its source (width chosen again)."""
+def leave_one_source_out(rows: Sequence[Row], width_k: float, local_sd_k: float) -> list[float]:
+    """Return P(monoclinic) of each row from a model that has not seen its source."""
     predictions = [math.nan] * len(rows)
     for key in sorted({row.source_key for row in rows}):
-        model = fit_best_width([row for row in rows if row.source_key != key])
+        model, _ = fit([row for row in rows if row.source_key != key], width_k, local_sd_k)
+        for i, row in enumerate(rows):
+            if row.source_key == key:
+                transition = model.transition_temperature(row.composition)
+                predictions[i] = model.probability(*transition, row.temperature_k)
+    return predictions
+
+
+def best_settings(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return the width and the size of the local term.
+
+    The least confident pair (largest width, then largest local term) of those whose leave-one-source-out log
+    loss is as small as the smallest, within ``LOG_LOSS_TOLERANCE``.
+    """
+    losses = {
+        (width, local): scores(rows, leave_one_source_out(rows, width, local))["log_loss"]
+        for width in WIDTHS_K
+        for local in LOCAL_SD_K
+    }
+    smallest = min(losses.values())
+    return max(pair for pair, loss in losses.items() if loss <= smallest + LOG_LOSS_TOLERANCE)
+
+
+def nested_leave_one_source_out(rows: Sequence[Row]) -> list[float]:
+    """The same predictions, with width and local term chosen anew without the source that is left out."""
+    predictions = [math.nan] * len(rows)
+    for key in sorted({row.source_key for row in rows}):
+        rest = [row for row in rows if row.source_key != key]
+        model, _ = fit(rest, *best_settings(rest))
         for i, row in enumerate(rows):
             if row.source_key == key:
                 transition = model.transition_temperature(row.composition)
@@ -239,14 +266,10 @@ def scores(rows: Sequence[Row], predictions: Sequence[float]) -> dict[str, float
     }
 
 
-def hard(rows: Sequence[Row]) -> list[bool]:
-    """Return which rows are not decided by a glance: 2.4 to 3.6 Na and at least 0.8 Si."""
-    return [2.4 <= r.composition.na <= 3.6 and r.composition.x_si >= 0.8 for r in rows]
-
-
-def as_json(model: PhaseModel, rows: Sequence[Row], loso: dict[str, dict[str, float]]) -> dict[str, object]:
+def as_json(model: PhaseModel, rows: Sequence[Row], loso: dict[str, dict[str, float]]) -> dict[str, Any]:
     """Return the content of the file."""
     n = len(model.features)
+    m = n + len(model.elements)
     sd = np.sqrt(np.diag(model.covariance_k2))
     return {
         "about": "Transition temperature of NASICON from composition; see nasicon_struct/phase_model.py",
@@ -266,7 +289,19 @@ def as_json(model: PhaseModel, rows: Sequence[Row], loso: dict[str, dict[str, fl
             name: {"weight_k": round(float(model.weights_k[n + i]), 3), "se_k": round(float(sd[n + i]), 3)}
             for i, name in enumerate(model.elements)
         },
-        "covariance_k2": [[float(f"{v:.6g}") for v in row] for row in model.covariance_k2],
+        "local": {
+            "what": "correction of the transition temperature near literature compositions, K",
+            "prior_sd_k": model.local_sd_k,
+            "length": model.local_length,
+            "corrections": [
+                {
+                    "formula": anchor.formula,
+                    "correction_k": round(float(model.weights_k[m + i]), 3),
+                    "se_k": round(float(sd[m + i]), 3),
+                }
+                for i, anchor in enumerate(model.anchors)
+            ],
+        },
         "scale_k": model.scale_k,
         "label_noise": model.label_noise,
         "element_prior_sd_k": model.element_sd_k,
@@ -277,45 +312,69 @@ def as_json(model: PhaseModel, rows: Sequence[Row], loso: dict[str, dict[str, fl
             "sources": len({row.source_key for row in rows}),
             "transition_temperatures": sum(row.tc_k is not None for row in rows),
         },
-        "leave_one_source_out": {k: {m: round(v, 4) for m, v in s.items()} for k, s in loso.items()},
+        "leave_one_source_out": {k: {name: round(v, 4) for name, v in s.items()} for k, s in loso.items()},
+        "covariance_k2_lower_triangle": [
+            [round(float(v), 2) for v in row[: i + 1]] for i, row in enumerate(model.covariance_k2)
+        ],
     }
 
 
-def dump(content: dict[str, object]) -> str:
-    """Write JSON with one row of the covariance per line."""
-    text = json.dumps({k: v for k, v in content.items() if k != "covariance_k2"}, indent=1)
-    rows = ",\n  ".join(json.dumps(row) for row in content["covariance_k2"])  # type: ignore[attr-defined]
-    return text[:-2] + f',\n "covariance_k2": [\n  {rows}\n ]\n}}\n'
+def dump(content: dict[str, Any]) -> str:
+    """Write JSON, each row of the covariance and each local correction on a line of its own."""
+    lines = {}
+
+    def compact(value: Any) -> str:
+        key = f"@{len(lines)}@"
+        lines[f'"{key}"'] = json.dumps(value)
+        return key
+
+    content = dict(content)
+    content["local"] = content["local"] | {
+        "corrections": [compact(entry) for entry in content["local"]["corrections"]]
+    }
+    triangle = "covariance_k2_lower_triangle"
+    content[triangle] = [compact(row) for row in content[triangle]]
+    text = json.dumps(content, indent=1)
+    for key, value in lines.items():
+        text = text.replace(key, value)
+    return text + "\n"
+
+
+def score_table(rows: Sequence[Row], predictions: Sequence[float]) -> dict[str, dict[str, float]]:
+    """Return the scores on all rows with a clear label, and on those near the boundary."""
+    near = [replace(row, scored=row.scored and near_boundary(row.composition)) for row in rows]
+    return {"all": scores(rows, predictions), "near_boundary": scores(near, predictions)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the script."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with the file instead of writing it")
+    parser.add_argument(
+        "--nested", action="store_true", help="also score with the settings chosen anew (slow)"
+    )
     args = parser.parse_args(argv)
     rows = training_rows()
-    model = fit_best_width(rows)
     if args.check:
         stored = PhaseModel.from_dict(json.loads(OUTPUT.read_text(encoding="utf-8")))
-        same = stored.elements == model.elements and np.allclose(stored.weights_k, model.weights_k, atol=0.01)
+        model, _ = fit(rows, stored.scale_k, stored.local_sd_k)
+        same = stored.elements == model.elements and len(stored.weights_k) == len(model.weights_k)
+        same = same and np.allclose(stored.weights_k, model.weights_k, atol=0.01)
         print("the file agrees with the table" if same else "the file is out of date: run this script")
         return 0 if same else 1
-    predictions = leave_one_source_out(rows)
-    flags = hard(rows)
-    loso = {
-        "all": scores(rows, predictions),
-        "hard": scores(
-            [replace(r, scored=r.scored and f) for r, f in zip(rows, flags, strict=True)], predictions
-        ),
-    }
+    settings = best_settings(rows)
+    model, _ = fit(rows, *settings)
+    loso = score_table(rows, leave_one_source_out(rows, *settings))
+    if args.nested:
+        nested = score_table(rows, nested_leave_one_source_out(rows))
+        loso |= {f"{name}_nested": values for name, values in nested.items()}
     OUTPUT.write_text(dump(as_json(model, rows, loso)), encoding="utf-8")
     for name, values in loso.items():
         print(name, {k: round(v, 3) for k, v in values.items()})
-    for name, w, v in zip(
-        model.features + model.elements, model.weights_k, np.diag(model.covariance_k2), strict=True
-    ):
+    names = model.features + model.elements
+    for name, w, v in zip(names, model.weights_k, np.diag(model.covariance_k2), strict=False):
         print(f"{name:20s} {w:8.1f} +- {math.sqrt(v):5.1f} K")
-    print(f"width {model.scale_k} K; run scripts/update_checksums.py now")
+    print(f"width {model.scale_k} K, local {model.local_sd_k} K; run scripts/update_checksums.py now")
     return 0
 
 

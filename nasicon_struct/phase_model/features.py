@@ -1,0 +1,165 @@
+"""Compositions as printed, and the inspectable features that the phase model is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from monty.json import MSONable
+
+from nasicon_struct.composition import NasiconComposition, charge_balance, element_sites
+from nasicon_struct.errors import ChargeBalanceError, CompositionError
+
+#: Radius of Zr4+ in octahedral coordinate, angstrom (Shannon 1976); the M-site radius is counted from it.
+ZR_RADIUS_ANG: Final = 0.72
+#: Amount per O12 at which the term of an M-site element reaches half its full size.
+ELEMENT_HALF_AMOUNT: Final = 0.3
+#: A printed formula may miss neutrality by this much per O12 (rounded occupancies, oxygen deficiency).
+CHARGE_TOLERANCE: Final = 0.25
+#: ... and its M and T sites may miss 2 and 3 by this much (zirconium-deficient compositions, 1.58 to 2).
+SITE_TOLERANCE: Final = 0.45
+
+#: Feature -> what it is. Each weight is in kelvin per unit of the feature.
+FEATURES: Final[dict[str, str]] = {
+    "constant": "1: the transition temperature of Na3Zr2Si2PO12",
+    "na_deficit": "Na missing from 3 per O12, max(0, 3 - n_Na)",
+    "na_excess": "Na above 3 per O12, max(0, n_Na - 3)",
+    "si_deficit": "Si missing from 2 per O12, max(0, 2 - n_Si)",
+    "m_mixing": "mixing on the M site, 1 - sum of squared fractions (0 for one element)",
+    "m_divalent": "divalent M ions per O12",
+    "m_radius_shift": "mean M-site radius minus that of Zr4+, in units of 0.1 angstrom",
+    "m_radius_spread": "standard deviation of the M-site radius, in units of 0.1 angstrom",
+    "m_vacancy": "vacant M sites per O12, max(0, 2 - n_M)",
+    "ordered_phosphate": "1 for Na3M2(PO4)3 with trivalent M; 0 beyond 0.1 Na, 0.1 Si or 10 % other charges",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NominalComposition(MSONable):
+    """A composition as printed, per O12, not necessarily neutral or with full sites.
+
+    Attributes
+    ----------
+    formula : str
+        Scaled to 12 O.
+    na, x_si : float
+        Na and Si per O12.
+    m_site, t_site : dict of str to float
+        Amounts per O12.
+    oxidation_states : dict of str to float
+    net_charge : float
+        Elementary charges per O12.
+    problems : tuple of str
+        Rules of the NASICON formula it breaks, within the tolerance.
+    """
+
+    formula: str
+    na: float
+    x_si: float
+    m_site: dict[str, float]
+    t_site: dict[str, float]
+    oxidation_states: dict[str, float]
+    net_charge: float
+    problems: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "problems", tuple(self.problems))
+
+
+def nominal_composition(obj: Any, *, oxidation_states: Mapping[str, Any] | None = None) -> NominalComposition:
+    """Read a composition as a paper prints it; a small lack of charge or occupation is kept, and said.
+
+    Parameters
+    ----------
+    obj : str, pymatgen Composition or Structure, ASE Atoms, NasiconComposition, or mapping
+    oxidation_states : mapping of str to number, optional
+        Formal charges that replace the table's.
+
+    Raises
+    ------
+    ChargeBalanceError
+        If the net charge is more than 0.25 per O12.
+    CompositionError
+        If it is no NASICON formula.
+    """
+    if isinstance(obj, NasiconComposition) and oxidation_states is None:
+        oxidation_states = obj.oxidation_states
+    balance = charge_balance(obj, oxidation_states=oxidation_states)
+    sites = {name: sum(amounts.values()) for name, amounts in balance.sites.items()}
+    if abs(balance.net_charge) > CHARGE_TOLERANCE:
+        raise ChargeBalanceError(
+            f"{balance.formula} has a net charge of {balance.net_charge:+.3g} per O12, so its phase means "
+            "nothing; "
+            f"check the formula or the oxidation states (neutral with Na {balance.na_needed:.4g})",
+            balance.net_charge,
+            balance.na_needed,
+        )
+    for name, full in (("M", 2.0), ("T", 3.0)):
+        if abs(sites[name] - full) > SITE_TOLERANCE:
+            raise CompositionError(
+                f"{balance.formula} is no NASICON: its {name} site holds {sites[name]:.4g} per O12 instead "
+                f"of {full:g}"
+            )
+    if sites["Na"] > 4.0 + SITE_TOLERANCE:
+        raise CompositionError(
+            f"{balance.formula} is no NASICON: Na is {sites['Na']:.4g} per O12, at most 4 fit"
+        )
+    return NominalComposition(
+        formula=balance.formula,
+        na=sites["Na"],
+        x_si=balance.sites["T"].get("Si", 0.0),
+        m_site=dict(balance.sites["M"]),
+        t_site=dict(balance.sites["T"]),
+        oxidation_states=dict(balance.oxidation_states),
+        net_charge=balance.net_charge,
+        problems=balance.problems,
+    )
+
+
+def composition_features(composition: NominalComposition) -> dict[str, float]:
+    """Return the features of :data:`FEATURES` of a composition, by name."""
+    known = element_sites()
+    total = sum(composition.m_site.values())
+    fractions = {symbol: amount / total for symbol, amount in composition.m_site.items()}
+    radii = {symbol: known[symbol].radius_ang or ZR_RADIUS_ANG for symbol in fractions}
+    mean = sum(f * radii[s] for s, f in fractions.items())
+    spread = math.sqrt(max(0.0, sum(f * (radii[s] - mean) ** 2 for s, f in fractions.items())))
+    trivalent = sum(f for s, f in fractions.items() if composition.oxidation_states[s] == 3)
+    p_fraction = composition.t_site.get("P", 0.0) / sum(composition.t_site.values())
+    ordered = (
+        max(0.0, 1.0 - abs(composition.na - 3.0) / 0.1)
+        * max(0.0, 1.0 - 3.0 * (1.0 - p_fraction) / 0.1)
+        * max(0.0, 1.0 - (1.0 - trivalent) / 0.1)
+    )
+    return {
+        "constant": 1.0,
+        "na_deficit": max(0.0, 3.0 - composition.na),
+        "na_excess": max(0.0, composition.na - 3.0),
+        "si_deficit": max(0.0, 2.0 - composition.x_si),
+        "m_mixing": 1.0 - sum(f * f for f in fractions.values()),
+        "m_divalent": sum(n for s, n in composition.m_site.items() if composition.oxidation_states[s] == 2),
+        "m_radius_shift": (mean - ZR_RADIUS_ANG) / 0.1,
+        "m_radius_spread": spread / 0.1,
+        "m_vacancy": max(0.0, 2.0 - total),
+        "ordered_phosphate": ordered,
+    }
+
+
+def element_features(composition: NominalComposition) -> dict[str, float]:
+    """Return d / (d + 0.3) of each M-site element other than Zr, d being its amount per O12."""
+    return {
+        symbol: amount / (amount + ELEMENT_HALF_AMOUNT)
+        for symbol, amount in composition.m_site.items()
+        if symbol != "Zr" and amount > 0
+    }
+
+
+def composition_distance(first: NominalComposition, second: NominalComposition) -> float:
+    """Return a distance between compositions: 1 for 0.2 Na, 0.2 Si, or 0.2 of one M- or T-site element."""
+    square = ((first.na - second.na) / 0.2) ** 2 + ((first.x_si - second.x_si) / 0.2) ** 2
+    for one, other in ((first.m_site, second.m_site), (first.t_site, second.t_site)):
+        for symbol in (set(one) | set(other)) - {"Zr", "Si", "P"}:
+            square += ((one.get(symbol, 0.0) - other.get(symbol, 0.0)) / 0.2) ** 2
+    return math.sqrt(square)
