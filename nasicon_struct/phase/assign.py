@@ -186,17 +186,16 @@ def _cell_evidence(cell: CellInput) -> tuple[MonoclinicDistortion, list[PhaseVot
 
 def _label_against_metric(cell: CellInput, distortion: MonoclinicDistortion) -> list[str]:
     """Say where the space group of the file and the metric disagree."""
-    label = cell.label.replace(" ", "")
-    if not label or cell.built_from:
+    if not cell.label or cell.built_from:
         return []
-    vote = metric_vote(distortion)
-    probability = vote.probability_monoclinic or 0.5
-    monoclinic = (
-        label.lower()
-        .lstrip("b:")
-        .startswith(("c2/c", "c12/c1", "a2/a", "i2/a", "a12/a1", "i12/a1", "cc", "c1c1"))
-    )
-    rhombohedral = label.upper().startswith("R")
+    import gemmi
+
+    group = gemmi.find_spacegroup_by_name(cell.label)
+    if group is None:
+        return [f"the space group {cell.label!r} of {cell.name} is not known"]
+    probability = metric_vote(distortion).probability_monoclinic or 0.5
+    monoclinic = group.crystal_system_str() == "monoclinic"
+    rhombohedral = group.crystal_system_str() == "trigonal"
     if monoclinic and probability < 0.5:
         sign = " and the sign of the distortion is wrong for C2/c" if distortion.delta2 > 0.002 else ""
         return [

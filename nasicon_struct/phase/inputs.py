@@ -12,6 +12,7 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
+from nasicon_struct.cif import read_structure
 from nasicon_struct.composition import NasiconComposition
 from nasicon_struct.errors import CellError, CompositionError, PatternError
 
@@ -193,35 +194,48 @@ def read_cell(path: Path) -> CellInput:
         except Exception as error:
             raise CellError(f"{path.name} cannot be read as a structure ({_short(error)})") from None
         return CellInput(structure=structure, lattice=structure.lattice, name=path.name)
-    return _read_cif(path)
-
-
-def _read_cif(path: Path) -> CellInput:
-    import gemmi
-
-    try:
-        block = gemmi.cif.read(str(path)).sole_block()
-        structure = Structure.from_file(path)
-    except Exception as error:
-        raise CellError(f"{path.name} cannot be read as a CIF ({_short(error)})") from None
-    esds = {}
-    for key in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"):
-        text = block.find_value(f"_cell_{key}") or ""
-        match = re.fullmatch(r"(\d+(?:\.(\d+))?)\((\d+)\)", text)
-        if match:
-            esds[key.rpartition("_")[2]] = int(match[3]) * 10.0 ** -len(match[2] or "")
-    label = (
-        block.find_value("_space_group_name_H-M_alt")
-        or block.find_value("_symmetry_space_group_name_H-M")
-        or ""
-    )
+    structure = read_structure(path)
+    block = _first_cell_block(path)
     return CellInput(
         structure=structure,
         lattice=structure.lattice,
-        esds=esds or None,
-        label=label.strip("'\""),
+        esds=_printed_esds(block),
+        label=_text(block, "_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M"),
+        temperature_k=_temperature(block),
         name=path.name,
     )
+
+
+def _first_cell_block(path: Path) -> Any:
+    """Return the CIF block that holds the cell; the file has been read once already."""
+    import gemmi
+
+    return next(block for block in gemmi.cif.read(str(path)) if block.find_value("_cell_length_a"))
+
+
+def _text(block: Any, *tags: str) -> str:
+    import gemmi
+
+    values = (block.find_value(tag) for tag in tags)
+    return next((gemmi.cif.as_string(v) for v in values if v and v not in "?."), "")
+
+
+def _printed_esds(block: Any) -> dict[str, float] | None:
+    """Return the standard uncertainties printed in brackets behind the cell parameters."""
+    esds = {}
+    for kind, name in (
+        (k, n) for k in ("length", "angle") for n in ("a", "b", "c", "alpha", "beta", "gamma")
+    ):
+        match = re.fullmatch(r"\d+(?:\.(\d*))?\((\d+)\)", block.find_value(f"_cell_{kind}_{name}") or "")
+        if match:
+            esds[name] = int(match[2]) * 10.0 ** -len(match[1] or "")
+    return esds or None
+
+
+def _temperature(block: Any) -> float | None:
+    text = _text(block, "_cell_measurement_temperature", "_diffrn_ambient_temperature")
+    match = re.match(r"\d+(\.\d+)?", text)
+    return float(match[0]) if match and float(match[0]) > 0 else None
 
 
 def _short(error: Exception) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 from monty.json import MSONable
+from numpy.typing import NDArray
 
 from nasicon_struct.composition import NasiconComposition, charge_balance, element_sites
 from nasicon_struct.errors import ChargeBalanceError, CompositionError
@@ -156,10 +158,38 @@ def element_features(composition: NominalComposition) -> dict[str, float]:
     }
 
 
+#: Step of Na, Si or one M- or T-site element (per O12) that counts as distance 1.
+DISTANCE_STEP: Final = 0.2
+
+
+def coordinates(composition: NominalComposition) -> dict[str, float]:
+    """Return the coordinates of a composition: Na, Si and every other element but Zr and P, per O12."""
+    others = composition.m_site | composition.t_site
+    named = {symbol: amount for symbol, amount in others.items() if symbol not in ("Zr", "P", "Si")}
+    return {"Na": composition.na, "Si": composition.x_si} | named
+
+
+class CompositionSpace:
+    """Many compositions as points, so that distances to all of them are one array operation.
+
+    Parameters
+    ----------
+    compositions : sequence of NominalComposition
+    """
+
+    def __init__(self, compositions: Sequence[NominalComposition]) -> None:
+        points = [coordinates(composition) for composition in compositions]
+        self.names = sorted({name for point in points for name in point})
+        self.points = np.array([[point.get(name, 0.0) for name in self.names] for point in points])
+
+    def distances(self, composition: NominalComposition) -> NDArray[np.float64]:
+        """Return the distance to each composition, shape ``(n,)``."""
+        point = coordinates(composition)
+        known = np.array([point.pop(name, 0.0) for name in self.names])
+        square = ((self.points - known) ** 2).sum(axis=1) + sum(amount**2 for amount in point.values())
+        return np.asarray(np.sqrt(square) / DISTANCE_STEP)
+
+
 def composition_distance(first: NominalComposition, second: NominalComposition) -> float:
     """Return a distance between compositions: 1 for 0.2 Na, 0.2 Si, or 0.2 of one M- or T-site element."""
-    square = ((first.na - second.na) / 0.2) ** 2 + ((first.x_si - second.x_si) / 0.2) ** 2
-    for one, other in ((first.m_site, second.m_site), (first.t_site, second.t_site)):
-        for symbol in (set(one) | set(other)) - {"Zr", "Si", "P"}:
-            square += ((one.get(symbol, 0.0) - other.get(symbol, 0.0)) / 0.2) ** 2
-    return math.sqrt(square)
+    return float(CompositionSpace([first]).distances(second)[0])

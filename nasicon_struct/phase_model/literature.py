@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+import numpy as np
 from monty.json import MSONable
 
 from nasicon_struct import reference
 from nasicon_struct.errors import CompositionError
-from nasicon_struct.phase_model.features import NominalComposition, composition_distance, nominal_composition
+from nasicon_struct.phase_model.features import CompositionSpace, NominalComposition, nominal_composition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +77,16 @@ def literature_rows() -> tuple[LiteratureRow, ...]:
     return tuple(rows)
 
 
+@functools.cache
+def _space() -> CompositionSpace:
+    return CompositionSpace([row.composition for row in literature_rows()])
+
+
 def nearest_literature(composition: NominalComposition, *, n: int = 4) -> tuple[LiteratureNeighbour, ...]:
     """Return the ``n`` rows of the literature table nearest to a composition, nearest first."""
-    ranked = sorted(
-        ((composition_distance(composition, row.composition), i) for i, row in enumerate(literature_rows()))
-    )
     rows = literature_rows()
+    distances = _space().distances(composition)
+    ranked = [(float(distances[i]), int(i)) for i in np.argsort(distances, kind="stable")[:n]]
     return tuple(
         LiteratureNeighbour(
             formula=rows[i].formula,
@@ -90,5 +95,5 @@ def nearest_literature(composition: NominalComposition, *, n: int = 4) -> tuple[
             distance=distance,
             source=rows[i].source,
         )
-        for distance, i in ranked[:n]
+        for distance, i in ranked
     )

@@ -17,8 +17,8 @@ from nasicon_struct import reference
 from nasicon_struct.errors import ReferenceDataError
 from nasicon_struct.phase_model.features import (
     FEATURES,
+    CompositionSpace,
     NominalComposition,
-    composition_distance,
     composition_features,
     element_features,
     nominal_composition,
@@ -96,6 +96,10 @@ class PhaseModel:
         )
 
     @functools.cached_property
+    def _space(self) -> CompositionSpace:
+        return CompositionSpace(self.anchors)
+
+    @functools.cached_property
     def _anchor_inverse(self) -> FloatArray:
         return np.asarray(np.linalg.inv(anchor_kernel(self.anchors, self.local_length)), dtype=np.float64)
 
@@ -106,7 +110,7 @@ class PhaseModel:
         linear += [elements.get(name, 0.0) for name in self.elements]
         if not self.anchors:
             return np.array(linear)
-        near = local_kernel(composition, self.anchors, self.local_length)
+        near = local_kernel(composition, self._space, self.local_length)
         return np.concatenate([linear, near @ self._anchor_inverse])
 
     def transition_temperature(self, composition: NominalComposition) -> tuple[float, float]:
@@ -115,7 +119,7 @@ class PhaseModel:
         variance = float(row @ self.covariance_k2 @ row)
         explained = 0.0
         if self.anchors:
-            near = local_kernel(composition, self.anchors, self.local_length)
+            near = local_kernel(composition, self._space, self.local_length)
             explained = float(near @ self._anchor_inverse @ near)
         variance += self.local_sd_k**2 * max(0.0, 1.0 - explained)
         for symbol, value in element_features(composition).items():
@@ -147,17 +151,15 @@ class PhaseModel:
         return terms | ({"local": local} if abs(local) > 0.05 else {})
 
 
-def local_kernel(
-    composition: NominalComposition, anchors: Sequence[NominalComposition], length: float
-) -> FloatArray:
+def local_kernel(composition: NominalComposition, anchors: CompositionSpace, length: float) -> FloatArray:
     """Return exp(-d^2 / 2 length^2) to each anchor, shape ``(n_anchors,)``."""
-    distances = np.array([composition_distance(composition, anchor) for anchor in anchors])
-    return np.asarray(np.exp(-0.5 * (distances / length) ** 2))
+    return np.asarray(np.exp(-0.5 * (anchors.distances(composition) / length) ** 2))
 
 
 def anchor_kernel(anchors: Sequence[NominalComposition], length: float) -> FloatArray:
     """Return the kernel between anchors, shape ``(n_anchors, n_anchors)``, safe to invert."""
-    kernel = np.array([local_kernel(anchor, anchors, length) for anchor in anchors])
+    space = CompositionSpace(anchors)
+    kernel = np.array([local_kernel(anchor, space, length) for anchor in anchors])
     return kernel + 1e-4 * np.eye(len(anchors))
 
 
