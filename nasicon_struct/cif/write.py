@@ -32,8 +32,8 @@ class CifAtom:
     ----------
     label, element, wyckoff : str
         Unique label, element symbol, Wyckoff letter.
-    charge : int
-        Formal charge, elementary charges.
+    charge : float
+        Formal charge, elementary charges; a whole number becomes part of the type symbol.
     multiplicity : int
         Positions in the cell.
     x, y, z, occupancy : str
@@ -44,7 +44,7 @@ class CifAtom:
     label: str
     element: str
     wyckoff: str
-    charge: int
+    charge: float
     multiplicity: int
     x: str
     y: str
@@ -59,8 +59,10 @@ def to_ascii(text: str) -> str:
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
-def _type_symbol(element: str, charge: int) -> str:
-    return f"{element}{abs(charge)}{'+' if charge > 0 else '-'}" if charge else element
+def _type_symbol(element: str, charge: float) -> str:
+    if not charge or charge != int(charge):
+        return element
+    return f"{element}{abs(int(charge))}{'+' if charge > 0 else '-'}"
 
 
 def _wrap(line: str) -> str:
@@ -112,7 +114,7 @@ def format_cif(
     """
     sg = space_group(group)
     document = gemmi.cif.Document()
-    block = document.add_new_block(re.sub(r"[^A-Za-z0-9_.+-]", "_", to_ascii(name)))
+    block = document.add_new_block(re.sub(r"[^A-Za-z0-9_.+-]", "_", to_ascii(name))[:70])
 
     def put(tag: str, value: str) -> None:
         value = to_ascii(value)
@@ -146,7 +148,7 @@ def format_cif(
     charges = dict(sorted({_type_symbol(a.element, a.charge): a.charge for a in atoms}.items()))
     loop = block.init_loop("_atom_type_", ["symbol", "oxidation_number"])
     for symbol, charge in charges.items():
-        loop.add_row([symbol, str(charge)])
+        loop.add_row([symbol, f"{charge:g}"])
 
     displacement = (
         "B" if any(a.b_iso_ang2 for a in atoms) else "U" if any(a.u_iso_ang2 for a in atoms) else ""
