@@ -15,6 +15,7 @@ from pymatgen.core.structure import Structure
 from nasicon_struct.cif import read_structure
 from nasicon_struct.composition import NasiconComposition
 from nasicon_struct.errors import CellError, CompositionError, PatternError
+from nasicon_struct.parents import list_parents
 
 CIF_SUFFIXES: Final = frozenset({".cif", ".mcif"})
 STRUCTURE_SUFFIXES: Final = CIF_SUFFIXES | {".vasp", ".poscar", ".contcar", ".xsf"}
@@ -203,7 +204,17 @@ def read_cell(path: Path) -> CellInput:
         label=_text(block, "_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M"),
         temperature_k=_temperature(block),
         name=path.name,
+        built_from=_written_from(block),
     )
+
+
+def _written_from(block: Any) -> str:
+    """Name the parent of a cell that this package built and wrote, empty for any other file."""
+    if not _text(block, "_audit_creation_method").strip().startswith("nasicon_struct"):
+        return ""
+    if not _text(block, "_chemical_name_common").strip().startswith(("average cell", "ordered cell")):
+        return ""
+    return next((key for key in list_parents() if block.name.endswith(key)), "its parent")
 
 
 def _first_cell_block(path: Path) -> Any:

@@ -17,7 +17,7 @@ from nasicon_struct.phase_model import CompositionPhase
 #: 1976, Subramanian et al. 1985 and Xun et al. 2025 (Table S2) have delta2 -0.0196 to -0.0110; the standard
 #: deviation leaves room for the smaller shear near the transition and on doping (Jolley et al. 2015).
 #: Rhombohedral: zero by symmetry; R-3c samples whose cell was refined as C2/c scatter by about 0.001.
-MONOCLINIC_METRIC: Final = ((-0.0025, 0.0018), (-0.0140, 0.0040))
+MONOCLINIC_METRIC: Final = ((-0.0020, 0.0018), (-0.0135, 0.0045))
 RHOMBOHEDRAL_METRIC: Final = ((0.0, 0.0012), (0.0, 0.0012))
 #: Degrees of freedom of the Student t that both populations follow: a handful of cells, so heavy tails.
 METRIC_DOF: Final = 5.0
@@ -52,11 +52,24 @@ def composition_vote(result: CompositionPhase, *, weight: float = 1.0) -> PhaseV
     )
 
 
-def _log_density(value: float, mean: float, sd: float, esd: float) -> float:
-    """Logarithm of a Student t density, its width widened by the uncertainty of the value."""
+#: Share of cells that belong to neither population (damaged, mislabelled), spread evenly over +-0.03 in both.
+OUTLIER_SHARE: Final = 0.01
+_OUTLIER_DENSITY: Final = OUTLIER_SHARE / 0.06**2
+_T_NORM: Final = math.gamma((METRIC_DOF + 1) / 2) / (
+    math.sqrt(METRIC_DOF * math.pi) * math.gamma(METRIC_DOF / 2)
+)
+
+
+def _density(value: float, mean: float, sd: float, esd: float, *, bounded_above: bool = False) -> float:
+    """Student t density, its width widened by the uncertainty of the value.
+
+    Bounded above, the tail beyond the mean falls like a normal density: no C2/c cell has the wrong sign.
+    """
     width = math.hypot(sd, esd)
     z = (value - mean) / width
-    return -0.5 * (METRIC_DOF + 1.0) * math.log1p(z * z / METRIC_DOF) - math.log(width)
+    if bounded_above and z > 0:
+        return _T_NORM * math.exp(-0.5 * z * z) / width
+    return _T_NORM * math.pow(1.0 + z * z / METRIC_DOF, -0.5 * (METRIC_DOF + 1)) / width
 
 
 def metric_probability(
@@ -65,7 +78,8 @@ def metric_probability(
     """Return P(monoclinic) of a metric distortion, with even odds before it.
 
     Two populations of (delta1, delta2) are compared: cells of C2/c samples and of R-3c samples. Each follows
-    an independent Student t in both coordinates, widened by the standard uncertainties of the cell.
+    an independent Student t in both coordinates, widened by the standard uncertainties of the cell; a cell
+    far from both may belong to neither, and then the metric says nothing.
 
     Parameters
     ----------
@@ -81,13 +95,11 @@ def metric_probability(
     >>> metric_probability(0.0, 0.0) < 0.05
     True
     """
-    log_odds = 0.0
-    for value, esd, mono, rhombo in (
-        (delta1, delta1_se, MONOCLINIC_METRIC[0], RHOMBOHEDRAL_METRIC[0]),
-        (delta2, delta2_se, MONOCLINIC_METRIC[1], RHOMBOHEDRAL_METRIC[1]),
-    ):
-        log_odds += _log_density(value, *mono, esd or 0.0) - _log_density(value, *rhombo, esd or 0.0)
-    probability = 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, log_odds))))
+    e1, e2 = delta1_se or 0.0, delta2_se or 0.0
+    (m1, m2), (r1, r2) = MONOCLINIC_METRIC, RHOMBOHEDRAL_METRIC
+    monoclinic = _density(delta1, *m1, e1) * _density(delta2, *m2, e2, bounded_above=True)
+    rhombohedral = _density(delta1, *r1, e1) * _density(delta2, *r2, e2)
+    probability = (monoclinic + _OUTLIER_DENSITY) / (monoclinic + rhombohedral + 2.0 * _OUTLIER_DENSITY)
     return min(MAX_METRIC_PROBABILITY, max(1.0 - MAX_METRIC_PROBABILITY, probability))
 
 

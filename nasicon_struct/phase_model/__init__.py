@@ -35,6 +35,7 @@ from nasicon_struct.phase_model.literature import (
     literature_rows,
     nearest_literature,
 )
+from nasicon_struct.phase_model.maps import PhaseMap, ProbabilityCurve, phase_map, probability_curve
 from nasicon_struct.phase_model.model import PhaseModel, load_phase_model
 from nasicon_struct.phase_model.predict import CompositionPhase, composition_phase
 
@@ -44,7 +45,9 @@ __all__ = [
     "LiteratureNeighbour",
     "LiteratureRow",
     "NominalComposition",
+    "PhaseMap",
     "PhaseModel",
+    "ProbabilityCurve",
     "composition_distance",
     "composition_features",
     "composition_phase",
@@ -53,4 +56,6 @@ __all__ = [
     "load_phase_model",
     "nearest_literature",
     "nominal_composition",
+    "phase_map",
+    "probability_curve",
 ]
