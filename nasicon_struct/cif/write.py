@@ -137,8 +137,8 @@ def format_cif(
     put("_space_group_crystal_system", sg.crystal_system_str())
     put("_space_group_IT_number", str(sg.number))
     put("_symmetry_Int_Tables_number", str(sg.number))
-    put("_space_group_name_H-M_alt", sg.xhm())
-    put("_symmetry_space_group_name_H-M", sg.xhm())
+    put("_space_group_name_H-M_alt", sg.hm + (f" :{sg.ext}" if sg.ext != "\x00" else ""))
+    put("_symmetry_space_group_name_H-M", sg.hm)  # the older tag, without setting: hexagonal is meant
     put("_space_group_name_Hall", sg.hall)
 
     loop = block.init_loop("_space_group_symop_", ["id", "operation_xyz"])
