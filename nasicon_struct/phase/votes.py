@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any, Final
 
 import numpy as np
@@ -214,6 +215,8 @@ def framework_vote(structure: Structure) -> PhaseVote | None:
 def _dataset(spglib: Any, cell: tuple[Any, Any, Any], symprec: float) -> Any:
     """Return spglib's dataset, or None where the finder gives up."""
     try:
-        return spglib.get_symmetry_dataset(cell, symprec=symprec)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of its own error handling
+            return spglib.get_symmetry_dataset(cell, symprec=symprec)
     except Exception:  # spglib raises several kinds of its own, by version
         return None
