@@ -157,12 +157,10 @@ def _best_description(rhombohedron: FloatArray, vectors: FloatArray) -> tuple[Fl
             rolled = rolled if sign > 0 else -rolled[[1, 0, 2]]
             hexagonal = rhombohedron_to_hexagonal(rolled)
             mono = HEX_TO_MONO.T @ hexagonal
-            off = abs(float(mono[0] @ mono[1])) + abs(float(mono[1] @ mono[2]))
+            a, b, c = (axis / np.linalg.norm(axis) for axis in mono)
+            off = float(a @ b) ** 2 + float(b @ c) ** 2
             change = mono @ np.linalg.inv(vectors)
-            merit = (
-                round(off / float(mono[0] @ mono[0]), 7),
-                round(float(np.abs(change - np.eye(3)).sum()), 6),
-            )
+            merit = (round(off, 11), round(float(np.abs(change - np.eye(3)).sum()), 6))
             candidates.append((merit, hexagonal, mono))
     _, hexagonal, mono = min(candidates, key=lambda item: item[0])
     return hexagonal, mono
@@ -279,6 +277,10 @@ def monoclinic_distortion(
     A structure tells its formula units and its framework, so any supercell is found. A bare lattice is
     taken apart by its volume (100-500 cubic angstrom per O12 unit, likely values first) and then by
     the nearest rhombohedral metric; beyond four primitive cells it is refused when two ways come close.
+
+    Each rhombohedral lattice has three C2/c descriptions. In a monoclinic lattice the twofold axis tells
+    which is meant; in a triclinic one (a relaxed ordered cell) it is the one whose b axis is most nearly
+    normal to a and c, which is a choice when strains of both kinds are alike. strain_norm has no such choice.
     """
     vectors, structure = as_cell(lattice_or_structure_or_cell_params)
     if not np.all(np.isfinite(vectors)):
