@@ -22,6 +22,7 @@ from nasicon_struct.errors import ReferenceDataError
 from nasicon_struct.units import KJ_PER_MOL_PER_EV
 
 TABLES = {  # name: (rows, columns, {column: sum of its numbers})
+    "bond_valence": (58, 7, {"r0_ang": 110.749, "b_ang": 21.46, "oxidation_state": 193.0}),
     "conductivity": (74, 22, {"sigma_s_per_cm": 0.389530316731, "ea_ev": 1.93}),
     "expected_phases": (128, 6, {}),
     "experimental_enthalpies": (204, 12, {"value_kj_per_mol": -223373.9}),
@@ -40,6 +41,8 @@ TABLES = {  # name: (rows, columns, {column: sum of its numbers})
     "misprints": (44, 8, {}),
     "oxidation_states": (64, 9, {"oxidation_state": 168, "radius_ang": 38.028}),
     "published_windows": (7, 10, {"reduction_v": 3.22, "oxidation_v": 33.35}),
+    "refined_cells": (7, 20, {"z": 28.0}),
+    "refined_sites": (65, 15, {"u_iso_ang2": 0.728}),
     "transition_temperatures": (20, 11, {"tc_c": 626.0}),
 }
 DOI = re.compile(r"10\.\d{4,9}/\S+")
