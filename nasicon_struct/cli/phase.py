@@ -46,7 +46,12 @@ def command(
     """Say whether a composition, cell or powder scan is monoclinic (C2/c) or rhombohedral (R-3c)."""
     from nasicon_struct.phase import assign_phase
 
-    result = assign_phase(target, temperature_k=temperature_k, composition=composition)
+    scan = _read_scan(target, wavelength)
+    result = assign_phase(
+        target if scan is None else scan, temperature_k=temperature_k, composition=composition
+    )
+    if figure is not None:
+        _draw(result, figure)
     if as_json:
         echo_json(summary(result))
         return
@@ -64,6 +69,36 @@ def command(
     echo_table(rows, ["evidence", "P(monoclinic)", "weight"])
     for sentence in result.evidence:
         click.echo(f"- {sentence}")
+    if figure is not None:
+        click.echo(f"figure: {figure}")
+
+
+def _read_scan(target: str, wavelength: str | None) -> Any:
+    """Return the pattern of a scan file with the wavelength asked for, None for anything else."""
+    from nasicon_struct.phase.inputs import PATTERN_SUFFIXES
+
+    if Path(target).suffix.lower() not in PATTERN_SUFFIXES:
+        if wavelength is not None:
+            raise click.UsageError(f"--wavelength goes with a scan, {target!r} is none")
+        return None
+    from nasicon_struct.pattern_io import read_pattern
+
+    return read_pattern(target, wavelength=wavelength)
+
+
+def _draw(result: Any, path: Path) -> None:
+    """Write the figure that fits the evidence: the fit of a scan, P against temperature, or the metric."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from nasicon_struct.errors import NasiconError
+    from nasicon_struct.plotting.phase import plot_assignment
+
+    ax = plot_assignment(result)
+    try:
+        ax.figure.savefig(path, dpi=150)  # type: ignore[union-attr]
+    except ValueError as error:  # a suffix that matplotlib does not know
+        raise NasiconError(f"the figure {path.name} cannot be written: {error}") from None
 
 
 def summary(result: Any) -> dict[str, Any]:
@@ -86,7 +121,10 @@ def summary(result: Any) -> dict[str, Any]:
         "transition_temperature_k": result.transition_temperature_k,
         "transition_temperature_se_k": result.transition_temperature_se_k,
     }
-    flat.update(result.fit or {})
+    if result.pattern_fit is not None:
+        from nasicon_struct.phase.pattern_vote import fit_numbers
+
+        flat.update(fit_numbers(result.pattern_fit))
     flat["evidence"] = list(result.evidence)
     flat["contradictions"] = list(result.contradictions)
     flat["extrapolation"] = list(result.extrapolation)

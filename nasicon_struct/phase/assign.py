@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasicon_struct.errors import CompositionError
 from nasicon_struct.metric import MonoclinicDistortion, monoclinic_distortion
 from nasicon_struct.phase.inputs import CellInput, Inputs, cell_input, is_pattern, sort_input
 from nasicon_struct.phase.result import (
     DECISION_PROBABILITY,
+    MAX_PROBABILITY,
     PhaseAssignment,
     PhaseVote,
     combine,
@@ -24,6 +25,9 @@ from nasicon_struct.phase.votes import (
 )
 from nasicon_struct.phase_model import CompositionPhase, composition_phase, nominal_composition
 from nasicon_struct.units import ROOM_TEMPERATURE_K
+
+if TYPE_CHECKING:
+    from nasicon_struct.phase.pattern_vote import PatternEvidence
 
 
 def assign_phase(
@@ -80,7 +84,6 @@ def assign_phase(
         votes += cell_votes
         notes += cell_notes
         contradictions += _label_against_metric(inputs.cell, distortion)
-    measured = any(vote.weight > 0 for vote in votes) or inputs.pattern is not None
 
     pattern_result = None
     if inputs.pattern is not None:
@@ -89,9 +92,10 @@ def assign_phase(
         pattern_result = pattern_evidence(inputs.pattern)
         votes.append(pattern_result.vote)
         notes += pattern_result.notes
-        distortion = pattern_result.distortion or distortion
+        distortion = distortion or pattern_result.distortion
 
     from_composition = _composition_evidence(inputs, temperature_k, notes)
+    measured = any(vote.weight > 0 for vote in votes)
     if from_composition is not None:
         weight = COMPOSITION_WEIGHT_BESIDE_DATA if measured else 1.0
         votes.append(composition_vote(from_composition, weight=weight))
@@ -102,10 +106,7 @@ def assign_phase(
 
     votes.sort(key=lambda vote: -abs(vote.log_odds))
     contradictions += _opposed(votes)
-    probability = combine(votes)
-    phase = phase_of(probability)
-    if pattern_result is not None and pattern_result.mixed:
-        phase = "mixed"
+    probability, phase = _decide(votes, pattern_result)
     evidence = [vote.sentence for vote in votes]
     evidence += contradictions + notes
     if from_composition is not None:
@@ -113,8 +114,7 @@ def assign_phase(
         evidence.append(_neighbours(from_composition))
     if phase == "undetermined":
         evidence.append(
-            f"undetermined: neither phase reaches {DECISION_PROBABILITY:.2f} (P(monoclinic) = "
-            f"{probability:.2f})"
+            f"undetermined: no answer reaches {DECISION_PROBABILITY:.2f} (P(monoclinic) = {probability:.2f})"
         )
     return PhaseAssignment(
         phase=phase,
@@ -128,13 +128,38 @@ def assign_phase(
         transition_temperature_se_k=from_composition.transition_temperature_se_k
         if from_composition
         else None,
-        fraction_monoclinic=pattern_result.fraction_monoclinic if pattern_result else None,
-        fraction_monoclinic_se=pattern_result.fraction_monoclinic_se if pattern_result else None,
+        fraction_monoclinic=pattern_result.fit.fraction_monoclinic if pattern_result else None,
+        fraction_monoclinic_se=pattern_result.fit.fraction_monoclinic_se if pattern_result else None,
         nearest_literature=from_composition.nearest_literature if from_composition else (),
         extrapolation=from_composition.extrapolation if from_composition else (),
         contradictions=tuple(contradictions),
-        fit=pattern_result.fit if pattern_result else None,
+        pattern_fit=pattern_result.fit if pattern_result else None,
     )
+
+
+def _decide(votes: list[PhaseVote], pattern: PatternEvidence | None) -> tuple[float, str]:
+    """Return P(monoclinic) and the phase named.
+
+    Without a pattern there are two answers, and the log-odds add. A pattern knows a third one, both phases
+    together; composition and metric shift the odds of the two single phases around it.
+    """
+    if pattern is None or pattern.fit.refusal:
+        probability = combine(votes)
+        return probability, phase_of(probability)
+    other = sum(vote.log_odds for vote in votes if vote.kind != "pattern")
+    weights = {
+        "monoclinic": pattern.probabilities["monoclinic"] * math.exp(0.5 * other),
+        "rhombohedral": pattern.probabilities["rhombohedral"] * math.exp(-0.5 * other),
+        "mixed": pattern.probabilities["mixed"],
+    }
+    total = sum(weights.values())
+    share = {key: weight / total for key, weight in weights.items()}
+    probability = share["monoclinic"] + share["mixed"] * pattern.fraction_if_mixed
+    probability = min(MAX_PROBABILITY, max(1.0 - MAX_PROBABILITY, probability))
+    if other == 0.0:
+        return probability, pattern.fit.phase
+    likeliest = max(share, key=lambda key: share[key])
+    return probability, likeliest if share[likeliest] >= DECISION_PROBABILITY else "undetermined"
 
 
 def _merge(inputs: Inputs, composition: Any, structure: Any, pattern: Any) -> Inputs:

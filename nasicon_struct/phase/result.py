@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from monty.json import MSONable
@@ -77,8 +77,8 @@ class PhaseAssignment(MSONable):
         What lies outside the literature.
     contradictions : tuple of str
         Evidence that points in opposite directions, or a label that the metric contradicts.
-    fit : dict or None
-        Parameters of the pattern fit: cell (angstrom), zero shift and width (degree), by name with unit.
+    pattern_fit : PatternFit or None
+        The profile fit behind a pattern's vote; left out of comparisons.
     """
 
     phase: str
@@ -95,7 +95,7 @@ class PhaseAssignment(MSONable):
     nearest_literature: tuple[LiteratureNeighbour, ...] = ()
     extrapolation: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
-    fit: dict[str, Any] | None = None
+    pattern_fit: Any = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name, kind in (("votes", PhaseVote), ("nearest_literature", LiteratureNeighbour)):

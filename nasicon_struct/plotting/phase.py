@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MultipleLocator
 
-from nasicon_struct.metric import MonoclinicDistortion
-from nasicon_struct.phase.votes import metric_probability
-from nasicon_struct.phase_model import PhaseMap, ProbabilityCurve, literature_rows
+from nasicon_struct import reference
+from nasicon_struct.errors import PatternError
+from nasicon_struct.metric import MonoclinicDistortion, monoclinic_distortion
+from nasicon_struct.phase import PhaseAssignment, metric_probability
+from nasicon_struct.phase_model import PhaseMap, ProbabilityCurve, literature_rows, probability_curve
 from nasicon_struct.units import ROOM_TEMPERATURE_K
 
 if TYPE_CHECKING:
@@ -173,7 +175,22 @@ def plot_probability_curve(
     return ax
 
 
-def plot_distortions(result: Mapping[str, tuple[MonoclinicDistortion, str]], ax: Axes | None = None) -> Axes:
+def literature_distortions() -> dict[str, tuple[MonoclinicDistortion, str]]:
+    """Return the distortion and the phase of every C2/c cell of the literature table, by formula."""
+    cells = {}
+    for row in reference.read_rows("literature_phases"):
+        if row["a_ang"]:
+            cell = tuple(float(row[name]) for name in ("a_ang", "b_ang", "c_ang", "beta_deg"))
+            cells[row["formula"]] = (monoclinic_distortion(cell), row["phase"])
+    return cells
+
+
+def plot_distortions(
+    result: Mapping[str, tuple[MonoclinicDistortion, str]],
+    ax: Axes | None = None,
+    *,
+    names: Collection[str] | None = None,
+) -> Axes:
     """Draw cells in the plane of the two distortions, over the probability that the metric alone gives.
 
     Parameters
@@ -181,6 +198,8 @@ def plot_distortions(result: Mapping[str, tuple[MonoclinicDistortion, str]], ax:
     result : mapping of name to (MonoclinicDistortion, label)
         The label (``"monoclinic"``, ``"rhombohedral"`` or other) chooses the marker.
     ax : matplotlib Axes, optional
+    names : collection of str, optional
+        Names to write beside their cells; all when absent.
 
     Returns
     -------
@@ -189,10 +208,12 @@ def plot_distortions(result: Mapping[str, tuple[MonoclinicDistortion, str]], ax:
     ax = _axes(ax, 5.6, 4.4)
     d2, d1 = np.linspace(-0.022, 0.008, 121), np.linspace(-0.008, 0.008, 81)
     p = np.array([[metric_probability(a, b) for b in d2] for a in d1])
-    ax.contourf(d2, d1, p, levels=np.linspace(0.0, 1.0, 11), cmap="Greys", vmin=0.0, vmax=1.6)
-    lines = ax.contour(d2, d1, p, levels=[0.3, 0.5, 0.7], colors="black", linewidths=(0.8, 1.6, 0.8))
-    ax.clabel(lines, fmt="%.1f", fontsize=8)
-    for name, (distortion, label) in result.items():
+    filled = ax.contourf(d2, d1, p, levels=np.linspace(0.0, 1.0, 11), cmap="Greys", vmin=0.0, vmax=1.6)
+    ax.figure.colorbar(filled, ax=ax).set_label("P(monoclinic) from the metric alone")
+    ax.contour(d2, d1, p, levels=[0.3, 0.5, 0.7], colors="black", linewidths=(0.8, 1.6, 0.8))
+    for i, (name, (distortion, label)) in enumerate(
+        sorted(result.items(), key=lambda item: item[1][0].delta1)
+    ):
         ax.errorbar(
             distortion.delta2,
             distortion.delta1,
@@ -204,14 +225,48 @@ def plot_distortions(result: Mapping[str, tuple[MonoclinicDistortion, str]], ax:
             ecolor="black",
             ms=6,
         )
-        ax.annotate(
-            name,
-            (distortion.delta2, distortion.delta1),
-            xytext=(6, 4),
-            textcoords="offset points",
-            fontsize=7,
-        )
+        if names is None or name in names:
+            left = distortion.delta2 > -0.004 or i % 2 == 1
+            ax.annotate(
+                name,
+                (distortion.delta2, distortion.delta1),
+                xytext=(-7 if left else 7, -3),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                fontsize=7,
+            )
     ax.xaxis.set_major_locator(MultipleLocator(0.005))
     ax.set_xlabel(r"$\delta_2 = -3 c \cos\beta / a - 1$")
     ax.set_ylabel(r"$\delta_1 = a / \sqrt{3} b - 1$")
     return ax
+
+
+def plot_assignment(result: PhaseAssignment, ax: Axes | None = None) -> Axes:
+    """Draw the evidence of an assignment: the fit of a pattern, else the metric, else P against temperature.
+
+    Parameters
+    ----------
+    result : PhaseAssignment
+    ax : matplotlib Axes, optional
+        Not used for the fit of a pattern, which has several panels.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    PatternError
+        If the only evidence is a pattern that could not be fitted.
+    """
+    if result.pattern_fit is not None and not result.pattern_fit.refusal:
+        from nasicon_struct.plotting.patterns import plot_pattern_fit
+
+        return plot_pattern_fit(result.pattern_fit)
+    if result.distortion is not None:
+        name = f"this cell: {result.phase}"
+        cells = literature_distortions() | {name: (result.distortion, result.phase)}
+        return plot_distortions(cells, ax, names={name})
+    if result.formula is not None:
+        return plot_probability_curve(probability_curve(result.formula), ax)
+    raise PatternError("there is nothing to draw: the pattern could not be fitted")
