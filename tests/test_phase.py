@@ -166,7 +166,7 @@ def test_log_odds_add(pairs):
 
 
 def test_thresholds():
-    assert [phase_of(p) for p in (0.05, 0.31, 0.5, 0.69, 0.7)] == [
+    assert [phase_of(p) for p in (0.05, 0.41, 0.5, 0.59, 0.6)] == [
         "rhombohedral", "undetermined", "undetermined", "undetermined", "monoclinic",
     ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from nasicon_struct.metric import MonoclinicDistortion, monoclinic_distortion
 from nasicon_struct.phase.inputs import CellInput, Inputs, cell_input, is_pattern, sort_input
 from nasicon_struct.phase.result import (
     DECISION_PROBABILITY,
+    FIRM_PROBABILITY,
     MAX_PROBABILITY,
     PhaseAssignment,
     PhaseVote,
@@ -112,6 +113,9 @@ def assign_phase(
     if from_composition is not None:
         evidence += list(from_composition.extrapolation)
         evidence.append(_neighbours(from_composition))
+    firmness = max(probability, 1.0 - probability)
+    if phase in ("monoclinic", "rhombohedral") and firmness < FIRM_PROBABILITY:
+        evidence.append(f"weakly determined: {phase} has a probability of {firmness:.2f} only")
     if phase == "undetermined":
         evidence.append(
             f"undetermined: no answer reaches {DECISION_PROBABILITY:.2f} (P(monoclinic) = {probability:.2f})"
@@ -266,11 +270,11 @@ def _opposed(votes: list[PhaseVote]) -> list[str]:
 
 
 def _neighbours(result: CompositionPhase) -> str:
-    """One sentence on the nearest literature compositions."""
-    parts = [
-        f"{n.formula} {n.phase}"
-        + (f" at {n.temperature_k:.0f} K" if abs(n.temperature_k - ROOM_TEMPERATURE_K) > 5 else "")
-        + f" ({n.source})"
-        for n in result.nearest_literature
-    ]
-    return "nearest in the literature: " + "; ".join(parts)
+    """One sentence on the nearest literature compositions, the papers on one composition together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for n in result.nearest_literature:
+        warm = abs(n.temperature_k - ROOM_TEMPERATURE_K) > 5
+        found = n.phase + (f" at {n.temperature_k:.0f} K" if warm else "")
+        groups.setdefault((n.formula, found), []).append(n.source)
+    parts = [f"{formula} {found} ({'; '.join(sources)})" for (formula, found), sources in groups.items()]
+    return "nearest in the literature: " + ", ".join(parts)

@@ -74,7 +74,7 @@ def pattern_evidence(pattern: PowderPattern) -> PatternEvidence:
     share = mixture.values.get("fraction_monoclinic", (0.5, 0.5))[0] if mixture is not None else 0.5
     if fit.phase == "mixed" and fit.fraction_monoclinic is not None:
         share = fit.fraction_monoclinic
-    return PatternEvidence(fit, vote, probabilities, share, _distortion(fit), (*fit.evidence, *notes))
+    return PatternEvidence(fit, vote, probabilities, share, _distortion(fit), (*fit.evidence[1:], *notes))
 
 
 def _sentence(fit: PatternFit) -> str:
@@ -82,8 +82,7 @@ def _sentence(fit: PatternFit) -> str:
     return (
         f"pattern: {fit.phase}, with P = {p['monoclinic']:.2f} monoclinic, {p['rhombohedral']:.2f} "
         "rhombohedral, "
-        f"{p['mixed']:.2f} both; delta1 = {fit.delta1:+.4f} +- {fit.delta1_se:.4f}, "
-        f"delta2 = {fit.delta2:+.4f} +- {fit.delta2_se:.4f}, line width {fit.fwhm_deg:.3f} deg"
+        f"{p['mixed']:.2f} both"
     )
 
 

@@ -13,7 +13,9 @@ from nasicon_struct.metric import MonoclinicDistortion
 from nasicon_struct.phase_model import LiteratureNeighbour
 
 #: A phase is named when its probability reaches this; below, the answer is "undetermined".
-DECISION_PROBABILITY: Final = 0.7
+DECISION_PROBABILITY: Final = 0.6
+#: A phase named with less than this is called weakly determined in the evidence.
+FIRM_PROBABILITY: Final = 0.7
 #: No assignment claims more than this: labels of the same sample differ between laboratories.
 MAX_PROBABILITY: Final = 0.995
 

@@ -82,11 +82,17 @@ def _space() -> CompositionSpace:
     return CompositionSpace([row.composition for row in literature_rows()])
 
 
-def nearest_literature(composition: NominalComposition, *, n: int = 4) -> tuple[LiteratureNeighbour, ...]:
-    """Return the ``n`` rows of the literature table nearest to a composition, nearest first."""
+def nearest_literature(composition: NominalComposition, *, n: int = 3) -> tuple[LiteratureNeighbour, ...]:
+    """Return all rows on the ``n`` nearest compositions of the literature table, nearest first."""
     rows = literature_rows()
     distances = _space().distances(composition)
-    ranked = [(float(distances[i]), int(i)) for i in np.argsort(distances, kind="stable")[:n]]
+    ranked: list[tuple[float, int]] = []
+    formulas: set[str] = set()
+    for i in np.argsort(distances, kind="stable").tolist():
+        if rows[i].composition.formula not in formulas and len(formulas) == n:
+            break
+        formulas.add(rows[i].composition.formula)
+        ranked.append((float(distances[i]), i))
     return tuple(
         LiteratureNeighbour(
             formula=rows[i].formula,
