@@ -79,10 +79,10 @@ def plot_reliability(
         ax.annotate(
             f"{n}", (p[inside].mean(), k / n), xytext=(7, -10), textcoords="offset points", fontsize=8
         )
-    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    ax.set(xlim=(-0.05, 1.08), ylim=(-0.05, 1.08))
     ax.set_xlabel("P(monoclinic) given")
     ax.set_ylabel("share found monoclinic")
-    ax.legend(frameon=False, fontsize=8, loc="upper left")
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0.0, 0.87))
     return ax
 
 
@@ -206,9 +206,9 @@ def plot_distortions(
     matplotlib Axes
     """
     ax = _axes(ax, 5.6, 4.4)
-    d2, d1 = np.linspace(-0.022, 0.008, 121), np.linspace(-0.008, 0.008, 81)
+    d2, d1 = np.linspace(-0.022, 0.008, 121), np.linspace(-0.006, 0.006, 81)
     p = np.array([[metric_probability(a, b) for b in d2] for a in d1])
-    filled = ax.contourf(d2, d1, p, levels=np.linspace(0.0, 1.0, 11), cmap="Greys", vmin=0.0, vmax=1.6)
+    filled = ax.contourf(d2, d1, p, levels=np.linspace(0.0, 1.0, 11), cmap="Greys", vmin=0.0, vmax=2.5)
     ax.figure.colorbar(filled, ax=ax).set_label("P(monoclinic) from the metric alone")
     ax.contour(d2, d1, p, levels=[0.3, 0.5, 0.7], colors="black", linewidths=(0.8, 1.6, 0.8))
     for i, (name, (distortion, label)) in enumerate(
