@@ -1,0 +1,33 @@
+"""Energies of phases: embedded sets, files, pymatgen lists, the Materials Project; and checks on all of them."""
+
+from __future__ import annotations
+
+from nasicon_struct.entries.amounts import amounts_of, atomic_fractions, composition_key, formula_of
+from nasicon_struct.entries.convert import as_entry_set, entries_from_file, entries_from_pymatgen
+from nasicon_struct.entries.entry import Entry, EntrySet
+from nasicon_struct.entries.sources import (
+    DEFAULT_SOURCE,
+    EntrySource,
+    chemical_system,
+    entry_source,
+    list_entry_sources,
+    load_entries,
+)
+
+__all__ = [
+    "DEFAULT_SOURCE",
+    "Entry",
+    "EntrySet",
+    "EntrySource",
+    "amounts_of",
+    "as_entry_set",
+    "atomic_fractions",
+    "chemical_system",
+    "composition_key",
+    "entries_from_file",
+    "entries_from_pymatgen",
+    "entry_source",
+    "formula_of",
+    "list_entry_sources",
+    "load_entries",
+]

@@ -1,0 +1,121 @@
+"""Amounts of the elements from whatever a user holds: formula, pymatgen or ASE object, CIF, mapping."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasicon_struct.errors import CompositionError
+from nasicon_struct.formula import ELEMENTS, exact, format_formula, parse_formula
+
+_SYMBOLS = frozenset(ELEMENTS)
+
+
+@functools.lru_cache(maxsize=65536)
+def _parsed(formula: str) -> tuple[tuple[str, Fraction], ...]:
+    return tuple(parse_formula(formula).items())
+
+
+def amounts_of(obj: Any) -> dict[str, Fraction]:
+    """Return the exact amount of each element.
+
+    Parameters
+    ----------
+    obj : str, path of a CIF, Composition, Structure, PDEntry, ComputedEntry, Atoms, NasiconComposition or mapping
+        Only the composition counts.
+
+    Raises
+    ------
+    CompositionError
+        If it cannot be read, an element is unknown, or an amount is negative or no number.
+    """
+    if isinstance(obj, Path) or (isinstance(obj, str) and obj.lower().endswith(".cif")):
+        from nasicon_struct.cif import read_structure
+
+        obj = read_structure(obj)
+    if isinstance(obj, str):
+        return dict(_parsed(obj))
+    amounts = getattr(obj, "amounts", None)
+    if isinstance(amounts, Mapping):
+        return dict(amounts)
+    composition = getattr(obj, "composition", obj)
+    if hasattr(composition, "get_el_amt_dict"):
+        composition = composition.get_el_amt_dict()
+    elif hasattr(obj, "get_chemical_symbols"):
+        symbols = obj.get_chemical_symbols()
+        composition = {symbol: symbols.count(symbol) for symbol in dict.fromkeys(symbols)}
+    if not isinstance(composition, Mapping):
+        raise CompositionError(
+            "expected a formula, a CIF path, a pymatgen Composition, Structure or entry, ASE Atoms or a mapping, "
+            f"got {type(obj).__name__}"
+        )
+    result: dict[str, Fraction] = {}
+    for symbol, value in composition.items():
+        if str(symbol) not in _SYMBOLS:
+            raise CompositionError(
+                f"{str(symbol)[:20]!r} is no element symbol; symbols are written like Na, Zr, P"
+            )
+        amount = exact(value, what=f"amount of {symbol}")
+        if amount < 0:
+            raise CompositionError(
+                f"the amount of {symbol} is negative ({float(amount):g}); amounts are 0 or more"
+            )
+        if amount:
+            result[str(symbol)] = amount
+    if not result:
+        raise CompositionError("the composition is empty; give at least one element")
+    return result
+
+
+def formula_of(obj: Any) -> str:
+    """Return a printable formula: the user's own where it is a string, else an exact one."""
+    if isinstance(obj, str) and not obj.lower().endswith(".cif"):
+        return obj.strip()
+    formula = getattr(obj, "formula", None)
+    if isinstance(getattr(obj, "amounts", None), Mapping) and isinstance(formula, str):
+        return formula
+    return format_formula(reduced(amounts_of(obj)))
+
+
+def reduced(amounts: Mapping[str, Fraction]) -> dict[str, Fraction]:
+    """Divide integer amounts by their greatest common divisor; leave fractional ones as they are."""
+    if any(amount.denominator != 1 for amount in amounts.values()):
+        return dict(amounts)
+    divisor = math.gcd(*(amount.numerator for amount in amounts.values()))
+    return {symbol: amount / divisor for symbol, amount in amounts.items()}
+
+
+def composition_key(amounts: Mapping[str, Fraction]) -> tuple[tuple[str, int], ...]:
+    """Return the smallest integer amounts, sorted: equal for every multiple of a formula."""
+    items = [(symbol, Fraction(amount)) for symbol, amount in amounts.items() if amount]
+    scale = math.lcm(*(amount.denominator for _, amount in items))
+    numbers = [(symbol, int(amount * scale)) for symbol, amount in items]
+    divisor = math.gcd(*(number for _, number in numbers))
+    return tuple(sorted((symbol, number // divisor) for symbol, number in numbers))
+
+
+def atomic_fractions(amounts: Iterable[Mapping[str, Any]], elements: Sequence[str]) -> np.ndarray:
+    """Return atomic fractions, shape (compositions, elements).
+
+    Raises
+    ------
+    CompositionError
+        If a composition holds an element that is not among ``elements``.
+    """
+    column = {symbol: j for j, symbol in enumerate(elements)}
+    rows = list(amounts)
+    table = np.zeros((len(rows), len(elements)))
+    for i, row in enumerate(rows):
+        for symbol, amount in row.items():
+            if symbol not in column:
+                raise CompositionError(
+                    f"{symbol} is not among the elements {', '.join(elements)}; load entries that hold it"
+                )
+            table[i, column[symbol]] = float(amount)
+    return table / table.sum(axis=1, keepdims=True)

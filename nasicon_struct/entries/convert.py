@@ -1,0 +1,260 @@
+"""Entry sets from pymatgen objects and from files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from nasicon_struct.entries.amounts import amounts_of, reduced
+from nasicon_struct.entries.entry import Entry, EntrySet
+from nasicon_struct.entries.sources import DEFAULT_SOURCE, entry_source, load_entries
+from nasicon_struct.errors import CompositionError, EntriesError
+from nasicon_struct.formula import format_formula, parse_formula
+
+#: Columns of a CSV that hold an energy, and what each means.
+ENERGY_COLUMNS: Final[dict[str, str]] = {
+    "formation_energy_ev_per_atom": "formation energy from the elements, eV per atom",
+    "energy_ev_per_atom": "absolute energy, eV per atom",
+    "energy_ev": "absolute energy of the formula as written, eV",
+}
+_THERMO_LEVELS: Final = {"GGA": "GGA/GGA+U", "GGA+U": "GGA/GGA+U", "R2SCAN": "r2SCAN", "SCAN": "SCAN"}
+
+
+def as_entry_set(entries: Any = None, *, system: Any = None, open_element: str | None = "Na") -> EntrySet:
+    """Turn whatever holds energies into an :class:`EntrySet`.
+
+    Parameters
+    ----------
+    entries : EntrySet, str, path, list of Entry, list of pymatgen entries, PhaseDiagram, or None
+        None loads the default embedded set; a string names an embedded set or a CSV or JSON file; a list may
+        hold pymatgen PDEntry, ComputedEntry or ComputedStructureEntry objects.
+    system : composition-like or chemical system, optional, keyword-only
+        What an embedded set is cut down to.
+    open_element : str or None, keyword-only
+        Element added to the system.
+
+    Raises
+    ------
+    EntriesError
+        If the object holds no entries or mixes levels of theory.
+    """
+    if entries is None:
+        entries = DEFAULT_SOURCE
+    if isinstance(entries, EntrySet):
+        return entries
+    if isinstance(entries, (str, Path)):
+        text = str(entries)
+        if Path(text).suffix.lower() in (".csv", ".json", ".gz"):
+            return entries_from_file(text)
+        return load_entries(system, source=entry_source(text).name, open_element=open_element)
+    if hasattr(entries, "all_entries"):
+        entries = entries.all_entries
+    if isinstance(entries, Mapping) or not isinstance(entries, Iterable):
+        raise EntriesError(
+            f"expected an entry set, a source name, a file or a list of entries, got {type(entries).__name__}"
+        )
+    items = list(entries)
+    if items and all(isinstance(item, Entry) for item in items):
+        return EntrySet(entries=tuple(items))
+    return entries_from_pymatgen(items)
+
+
+def entries_from_pymatgen(entries: Iterable[Any], *, source: str = "user", level: str = "") -> EntrySet:
+    """Make an entry set from pymatgen PDEntry, ComputedEntry or ComputedStructureEntry objects.
+
+    Parameters
+    ----------
+    entries : iterable
+        Objects with ``composition`` and ``energy`` (eV per cell, with corrections).
+    source, level : str, keyword-only
+        Name and level of theory of the set; the level is read from the entries where they state it.
+
+    Raises
+    ------
+    EntriesError
+        If the list is empty, an object is no entry, or the entries state different levels of theory.
+    """
+    made = []
+    for item in entries:
+        composition = getattr(item, "composition", None)
+        energy = getattr(item, "energy", None)
+        if composition is None or energy is None:
+            raise EntriesError(
+                f"expected pymatgen entries (PDEntry, ComputedEntry), got {type(item).__name__} in the list"
+            )
+        amounts = amounts_of(composition)
+        n_atoms = float(sum(amounts.values()))
+        entry_id = getattr(item, "entry_id", None) or getattr(item, "attribute", None)
+        made.append(
+            Entry(
+                formula=_pretty(amounts),
+                energy_ev_per_atom=float(energy) / n_atoms,
+                entry_id="" if entry_id is None else str(entry_id),
+                level=_level_of(item),
+            )
+        )
+    if not made:
+        raise EntriesError("the list of entries is empty; give at least the elements")
+    levels = sorted({entry.level for entry in made if entry.level})
+    if len(levels) > 1:
+        raise EntriesError(
+            f"the entries mix levels of theory ({', '.join(levels)}), whose energies may not be compared; "
+            "keep one level, or mix them with pymatgen's MaterialsProjectDFTMixingScheme first"
+        )
+    return EntrySet(entries=tuple(made), source=source, level=level or (levels[0] if levels else ""))
+
+
+def _pretty(amounts: Mapping[str, Any]) -> str:
+    """Write amounts in the order of electronegativity, as chemists do."""
+    from pymatgen.core import Element
+
+    small = reduced(amounts)
+    order = sorted(small, key=lambda symbol: (_electronegativity(Element(symbol)), symbol))
+    return format_formula({symbol: small[symbol] for symbol in order})
+
+
+def _electronegativity(element: Any) -> float:
+    value = element.X
+    return value if not math.isnan(value) else 10.0
+
+
+def _level_of(entry: Any) -> str:
+    """Return the level of theory that a pymatgen entry states, or an empty string."""
+    for holder in (getattr(entry, "parameters", None), getattr(entry, "data", None)):
+        if not isinstance(holder, Mapping):
+            continue
+        run_type = holder.get("run_type") or holder.get("functional")
+        if run_type:
+            name = str(getattr(run_type, "value", run_type))
+            return _THERMO_LEVELS.get(name.upper().replace("PBE+U", "GGA+U").replace("PBE", "GGA"), name)
+    return ""
+
+
+def entries_from_file(path: str | Path, *, source: str | None = None) -> EntrySet:
+    """Read an entry set from a CSV or JSON file.
+
+    A CSV has a column ``formula`` and one energy column: ``formation_energy_ev_per_atom`` (elements that are not
+    listed are added at 0, as the definition says), ``energy_ev_per_atom`` or ``energy_ev`` (of the formula as
+    written). Optional columns: ``entry_id``, ``level``, ``flag``, ``note``. A JSON file holds what
+    ``EntrySet.as_dict`` writes, or a list of pymatgen entries as dictionaries (``.json.gz`` is read too).
+
+    Raises
+    ------
+    EntriesError
+        If the file is missing, damaged, or lacks a needed column; the sentence names the line.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise EntriesError(f"there is no file {file}; give a CSV or JSON of entries")
+    name = source or file.name.split(".")[0]
+    if file.suffix.lower() == ".csv":
+        return _from_csv(file, name)
+    return _from_json(file, name)
+
+
+def _from_csv(file: Path, name: str) -> EntrySet:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle, skipinitialspace=True)
+            columns = [column.strip() for column in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EntriesError(
+            f"{file} is no readable CSV ({error}); save it as UTF-8 text with commas"
+        ) from None
+    held = [column for column in ENERGY_COLUMNS if column in columns]
+    if "formula" not in columns or len(held) != 1:
+        raise EntriesError(
+            f"{file} needs a column 'formula' and exactly one of {', '.join(ENERGY_COLUMNS)}; "
+            f"it has {', '.join(columns) or 'no columns'}"
+        )
+    column = held[0]
+    made = []
+    for number, row in enumerate(rows, start=2):
+        if not any((value or "").strip() for value in row.values() if isinstance(value, str)):
+            continue
+        try:
+            formula = (row["formula"] or "").strip()
+            amounts = parse_formula(formula)
+            energy = float(row[column] or "")
+            if not math.isfinite(energy):
+                raise ValueError
+        except CompositionError as error:
+            raise EntriesError(f"line {number} of {file}: {error}") from None
+        except ValueError:
+            raise EntriesError(
+                f"line {number} of {file}: the {column} of {formula} must be a finite number, got {row[column]!r}"
+            ) from None
+        if column == "energy_ev":
+            energy /= float(sum(amounts.values()))
+        made.append(
+            Entry(
+                formula=formula,
+                energy_ev_per_atom=energy,
+                **{key: (row.get(key) or "").strip() for key in ("entry_id", "level", "flag", "note")},
+            )
+        )
+    notes: tuple[str, ...] = ()
+    if column == "formation_energy_ev_per_atom":
+        present = {next(iter(entry.amounts)) for entry in made if entry.is_element}
+        needed = sorted({symbol for entry in made for symbol in entry.amounts} - present)
+        made += [
+            Entry(formula=symbol, energy_ev_per_atom=0.0, note="zero by definition") for symbol in needed
+        ]
+        if needed:
+            notes = (f"elements not listed, added at 0: {', '.join(needed)}",)
+    _one_level(made, file)
+    if not made:
+        raise EntriesError(f"{file} holds no entries; give one phase per line")
+    level = next((entry.level for entry in made if entry.level), "")
+    return EntrySet(entries=tuple(made), source=name, level=level, notes=notes)
+
+
+def _one_level(entries: Sequence[Entry], file: Path) -> None:
+    levels = sorted({entry.level for entry in entries if entry.level})
+    if len(levels) > 1:
+        raise EntriesError(
+            f"{file} mixes levels of theory ({', '.join(levels)}), whose energies may not be compared; keep one"
+        )
+
+
+def _from_json(file: Path, name: str) -> EntrySet:
+    from monty.json import MontyDecoder
+    from monty.serialization import zopen
+
+    try:
+        with zopen(file, "rt", encoding="utf-8") as handle:
+            raw = json.loads(handle.read())
+        decoded = MontyDecoder().process_decoded(raw)
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise EntriesError(f"{file} is no readable JSON of entries ({error})") from None
+    if isinstance(decoded, EntrySet):
+        return decoded
+    if isinstance(decoded, Mapping) and "entries" in decoded:
+        decoded = decoded["entries"]
+    if not isinstance(decoded, list):
+        raise EntriesError(
+            f"{file} must hold an entry set or a list of pymatgen entries as dictionaries, got {type(decoded).__name__}"
+        )
+    items = [_plain_entry(item, file) if isinstance(item, Mapping) else item for item in decoded]
+    if items and all(isinstance(item, Entry) for item in items):
+        _one_level(items, file)
+        return EntrySet(entries=tuple(items), source=name)
+    return entries_from_pymatgen(items, source=name)
+
+
+def _plain_entry(item: Mapping[str, Any], file: Path) -> Any:
+    """Read a dictionary without class names: pymatgen's as_dict of older versions, or ours."""
+    if "formula" in item and "energy_ev_per_atom" in item:
+        keys = ("formula", "energy_ev_per_atom", "entry_id", "level", "flag", "note", "source")
+        return Entry(**{key: item[key] for key in keys if key in item})
+    if "composition" in item and "energy" in item:
+        from pymatgen.entries.computed_entries import ComputedEntry
+
+        return ComputedEntry.from_dict(dict(item))
+    raise EntriesError(f"{file} holds a dictionary that is no entry (keys {', '.join(list(item)[:6])})")

@@ -1,0 +1,251 @@
+"""Embedded entry sets: every CSV under ``structures/entries/`` is a source, described in ``levels.toml``."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import functools
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from monty.json import MSONable
+
+from nasicon_struct import reference
+from nasicon_struct.entries.amounts import amounts_of
+from nasicon_struct.entries.entry import DEFAULT_EXCLUDED_FLAGS, Entry, EntrySet
+from nasicon_struct.errors import CompositionError, EntriesError
+from nasicon_struct.formula import ELEMENTS, parse_formula
+
+#: Source that is used when none is named.
+DEFAULT_SOURCE: Final = "mp2019-gga"
+_DEFAULT_COLUMN: Final = "formation_energy_ev_per_atom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntrySource(MSONable):
+    """An embedded entry set.
+
+    Attributes
+    ----------
+    name : str
+        Name to pass as ``source=``.
+    file : str
+        File name under ``structures/entries/``.
+    column : str
+        Column of the energies (formation energies, eV per atom).
+    level : str
+        Level of theory, in words.
+    corrections : str
+        Empirical corrections in the energies, in words.
+    citation, licence, doi : str
+        From ``structures/SOURCES.toml``.
+    elements : tuple of str
+        Elements covered.
+    n_entries : int
+        Number of phases.
+    notes : tuple of str
+        What a user of the set must know.
+    """
+
+    name: str
+    file: str
+    column: str
+    level: str
+    corrections: str
+    citation: str
+    licence: str
+    doi: str
+    elements: tuple[str, ...]
+    n_entries: int
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "elements", tuple(self.elements))
+        object.__setattr__(self, "notes", tuple(self.notes))
+
+
+def _levels(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "levels.toml"
+    described: list[dict[str, Any]] = []
+    if path.is_file():
+        try:
+            described = tomllib.loads(path.read_text(encoding="utf-8")).get("level", [])
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise EntriesError(f"{path} is damaged ({error}); install the package again") from None
+    files = {item["file"] for item in described}
+    for csv_path in sorted(folder.glob("*.csv")):
+        if csv_path.name not in files:
+            described.append({"name": csv_path.stem, "file": csv_path.name})
+    return described
+
+
+@functools.lru_cache(maxsize=4)
+def _sources(folder: Path) -> dict[str, EntrySource]:
+    provenance = {item.file: item for item in reference.list_sources()}
+    found: dict[str, EntrySource] = {}
+    for item in _levels(folder):
+        origin = provenance.get(f"entries/{item['file']}")
+        rows = _rows(folder / item["file"])
+        column = item.get("column", _DEFAULT_COLUMN)
+        if not rows or column not in rows[0]:
+            raise EntriesError(f"{folder / item['file']} has no column {column}; install the package again")
+        held = [row for row in rows if row[column].strip()]
+        elements = sorted({symbol for row in held for symbol in parse_formula(row["formula"])})
+        found[item["name"]] = EntrySource(
+            name=item["name"],
+            file=item["file"],
+            column=column,
+            level=item.get("level", origin.what if origin else item["name"]),
+            corrections=item.get("corrections", ""),
+            citation=origin.citation if origin else "",
+            licence=origin.licence if origin else "",
+            doi=origin.doi if origin else "",
+            elements=tuple(elements),
+            n_entries=len(held),
+            notes=tuple(item.get("notes", ())),
+        )
+    return found
+
+
+@functools.lru_cache(maxsize=16)
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def list_entry_sources() -> list[EntrySource]:
+    """Return the embedded entry sets, the default first.
+
+    Raises
+    ------
+    ReferenceDataError, EntriesError
+        If the reference data are missing or damaged.
+    """
+    found = _sources(reference.structures_dir() / "entries")
+    return sorted(found.values(), key=lambda item: (item.name != DEFAULT_SOURCE, item.name))
+
+
+def entry_source(name: str) -> EntrySource:
+    """Return one embedded entry set by name.
+
+    Raises
+    ------
+    EntriesError
+        If there is none; the sentence lists the nearest names.
+    """
+    found = _sources(reference.structures_dir() / "entries")
+    if name not in found:
+        near = difflib.get_close_matches(str(name), found, n=3, cutoff=0.3) or sorted(found)
+        raise EntriesError(f"there is no entry source {name!r}; the embedded ones are {', '.join(near)}")
+    return found[name]
+
+
+def chemical_system(system: Any) -> tuple[str, ...]:
+    """Return the elements of a system, a formula, or several of either, sorted.
+
+    Parameters
+    ----------
+    system : str, composition-like, or iterable of them
+        ``"Na-P-S"``, ``"Na3PS4"``, ``["Na3PS4", "Na3SbS4"]``, a Composition, Structure or entry.
+
+    Raises
+    ------
+    CompositionError
+        If it names no elements.
+    """
+    if isinstance(system, str):
+        parts = [part.strip() for part in system.split("-")]
+        if all(part in ELEMENTS for part in parts):
+            return tuple(sorted(set(parts)))
+        return tuple(sorted(amounts_of(system)))
+    if (
+        isinstance(system, Iterable)
+        and not isinstance(system, Mapping)
+        and not hasattr(system, "composition")
+    ):
+        items = list(system)
+        # A pymatgen Composition iterates over its elements, Atoms over atoms: both are one composition.
+        if hasattr(system, "get_el_amt_dict") or hasattr(system, "get_chemical_symbols"):
+            return tuple(sorted(amounts_of(system)))
+        if not items:
+            raise CompositionError("the chemical system is empty; name it as 'Na-P-S' or by a formula")
+        return tuple(sorted({symbol for item in items for symbol in chemical_system(item)}))
+    return tuple(sorted(amounts_of(system)))
+
+
+def load_entries(
+    system: Any = None,
+    *,
+    source: str = DEFAULT_SOURCE,
+    open_element: str | None = "Na",
+    exclude_flags: Iterable[str] = DEFAULT_EXCLUDED_FLAGS,
+) -> EntrySet:
+    """Load an embedded entry set, or the part of it that a chemical system needs.
+
+    Parameters
+    ----------
+    system : str, composition-like, iterable of them, or None
+        ``"Na-P-S"``, a formula such as ``"Na3PS4"``, or several; None loads the whole set.
+    source : str, keyword-only
+        Name of the set, see :func:`list_entry_sources`.
+    open_element : str or None, keyword-only
+        Element that is added to the system in any case.
+    exclude_flags : iterable of str, keyword-only
+        Entries with one of these flags stay out of the hull; they are listed in ``EntrySet.excluded``.
+        An empty iterable keeps all.
+
+    Returns
+    -------
+    EntrySet
+
+    Raises
+    ------
+    EntriesError
+        If the source is unknown or does not cover an element of the system.
+    """
+    described = entry_source(source)
+    whole = _load_all(described.name, frozenset(exclude_flags))
+    if system is None:
+        return whole
+    elements = set(chemical_system(system))
+    if open_element:
+        elements.add(open_element)
+    missing = sorted(elements - set(whole.elements))
+    if missing:
+        raise EntriesError(
+            f"the source {source!r} does not cover {', '.join(missing)}; it holds {', '.join(whole.elements)}. "
+            "Give your own entries (a list of pymatgen entries, a CSV or JSON file) or entries_from_mp(...)"
+        )
+    return whole.subset(elements)
+
+
+@functools.lru_cache(maxsize=16)
+def _load_all(name: str, exclude_flags: frozenset[str]) -> EntrySet:
+    described = entry_source(name)
+    kept, excluded = [], []
+    for row in _rows(reference.structures_dir() / "entries" / described.file):
+        text = row[described.column].strip()
+        if not text:
+            continue
+        entry = Entry(
+            formula=row["formula"],
+            energy_ev_per_atom=float(text),
+            entry_id=row.get("mp_id_inferred") or row.get("entry_id") or "",
+            level=described.name,
+            flag=row.get("flag", ""),
+            note=row.get("note", ""),
+            source=row.get("source", ""),
+        )
+        (excluded if entry.flag in exclude_flags else kept).append(entry)
+    return EntrySet(
+        entries=tuple(kept),
+        excluded=tuple(excluded),
+        source=described.name,
+        level=described.level,
+        citation=described.citation,
+        licence=described.licence,
+        notes=described.notes,
+    )

@@ -1,0 +1,262 @@
+"""The lower convex hull of formation energies, as planes of chemical potentials.
+
+A facet of the hull is a vector mu of chemical potentials (eV per atom, relative to the elements) with
+``x . mu <= e`` for every phase and equality for the phases on the facet. The hull energy of a composition is
+the largest ``x . mu`` over the facets, so one array of planes answers any number of compositions exactly.
+Two ways lead there: all facets at once from Qhull (up to six elements), or one facet at a time, where a
+composition needs it, by the simplex method (any number of elements).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from nasicon_struct.errors import StabilityError
+from nasicon_struct.stability import simplex
+
+#: Two energies closer than this, eV per atom, are the same.
+TIE_TOLERANCE_EV: Final = 1e-9
+#: With more elements than this, facets are found one by one.
+MAX_ELEMENTS_OF_FULL_HULL: Final = 6
+_BLOCK: Final = 1 << 22
+_SOLVED_AT_ONCE: Final = 128
+
+
+class Hull:
+    """Hull of formation energies.
+
+    Parameters
+    ----------
+    elements : sequence of str
+    fractions : ndarray, shape (N, E)
+        Atomic fractions.
+    energies_ev : ndarray, shape (N,)
+        Formation energies, eV per atom; each element's lowest phase at 0.
+    labels : sequence of str
+        Names, which decide between entries of one composition and energy, so that order does not.
+    full : bool, optional
+        Whether to build all facets; by default up to six elements.
+
+    Attributes
+    ----------
+    x, e, origin : ndarrays
+        Fractions and energies of the lowest entry of each composition, and its index in the input.
+    """
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        fractions: np.ndarray,
+        energies_ev: np.ndarray,
+        labels: Sequence[str],
+        *,
+        full: bool | None = None,
+    ) -> None:
+        self.elements = tuple(elements)
+        order = sorted(range(len(labels)), key=lambda i: (labels[i], energies_ev[i]))
+        rounded = np.round(fractions[order], 10)
+        energies = np.asarray(energies_ev, dtype=float)[order]
+        # Lowest energy of each composition; stable in the canonical order above.
+        keys = np.lexsort((energies, *rounded.T[::-1]))
+        first = np.ones(len(keys), dtype=bool)
+        first[1:] = np.any(rounded[keys][1:] != rounded[keys][:-1], axis=1)
+        kept = np.sort(keys[first])
+        self.origin = np.asarray(order)[kept]
+        self.x = np.ascontiguousarray(fractions[self.origin])
+        self.e = np.asarray(energies_ev, dtype=float)[self.origin]
+        self.labels = tuple(labels[i] for i in self.origin)
+        self.elements_at = self._find_elements()
+        self.full = len(self.elements) <= MAX_ELEMENTS_OF_FULL_HULL if full is None else full
+        self._planes = np.empty((0, len(self.elements)))
+        self._inverses = np.empty((0, len(self.elements), len(self.elements)))
+        if self.full and not self._build():
+            self.full = False
+
+    def _find_elements(self) -> np.ndarray:
+        at = np.full(len(self.elements), -1)
+        for j in range(len(self.elements)):
+            pure = np.flatnonzero(self.x[:, j] > 1 - 1e-12)
+            if len(pure):
+                at[j] = pure[0]
+        if (at < 0).any():
+            missing = ", ".join(self.elements[j] for j in np.flatnonzero(at < 0))
+            raise StabilityError(f"the hull needs an elemental entry for {missing}; add it")
+        return at
+
+    # ---- all facets
+
+    def _build(self) -> bool:
+        """Find all facets with Qhull; False if its answer does not pass the check."""
+        from scipy.spatial import ConvexHull, QhullError
+
+        n = len(self.elements)
+        candidates = np.flatnonzero(self.e < -1e-12)
+        candidates = np.union1d(candidates, self.elements_at)
+        if len(candidates) == n:
+            self._planes = np.zeros((1, n))
+            return True
+        depth = -float(self.e[candidates].min())
+        points = np.column_stack([self.x[candidates, 1:], self.e[candidates] / depth])
+        # A point far above makes the body full-dimensional; its facets are dropped.
+        top = np.append(np.full(n - 1, 1.0 / n), 1.0)
+        try:
+            simplices = ConvexHull(np.vstack([points, top]), qhull_options="Qt Q12").simplices
+        except QhullError:
+            return False
+        simplices = candidates[simplices[(simplices < len(candidates)).all(axis=1)]]
+        matrices = self.x[simplices]
+        volumes = np.abs(np.linalg.det(matrices))
+        solid = volumes > 1e-25
+        simplices, matrices, volumes = simplices[solid], matrices[solid], volumes[solid]
+        if not len(simplices):
+            return False
+        right = self.e[simplices][..., None]
+        planes = np.linalg.solve(matrices, right)
+        planes = (planes + np.linalg.solve(matrices, right - matrices @ planes))[..., 0]
+        # Lower facets hold every phase above them and tile the simplex of compositions once. A sliver between
+        # coplanar phases has no volume and may have no sound plane; its neighbours cover it.
+        valid = self._worst_violation(planes) < 1e-10
+        if abs(volumes[valid].sum() - 1.0) > 1e-9:
+            return False
+        planes = planes[valid]
+        unique = np.unique(np.round(planes, 11), axis=0, return_index=True)[1]
+        self._planes = np.ascontiguousarray(planes[np.sort(unique)])
+        return True
+
+    def _worst_violation(self, planes: np.ndarray) -> np.ndarray:
+        worst = np.empty(len(planes))
+        step = max(1, _BLOCK // max(1, len(self.x)))
+        for at in range(0, len(planes), step):
+            worst[at : at + step] = (planes[at : at + step] @ self.x.T - self.e).max(axis=1)
+        return worst
+
+    @property
+    def planes_ev(self) -> np.ndarray:
+        """Chemical potentials of the facets known so far, eV per atom, shape (facets, elements)."""
+        return self._planes
+
+    # ---- compositions
+
+    def energies(self, compositions: np.ndarray) -> np.ndarray:
+        """Return the hull energy of each composition, eV per unit of it (per atom for atomic fractions).
+
+        Parameters
+        ----------
+        compositions : ndarray, shape (M, E)
+        """
+        if not self.full:
+            self._cover(compositions)
+        return self._largest(compositions)
+
+    def _largest(self, compositions: np.ndarray) -> np.ndarray:
+        result = np.empty(len(compositions))
+        transposed = np.ascontiguousarray(self._planes.T)
+        step = max(1, _BLOCK // max(1, len(self._planes)))
+        for at in range(0, len(compositions), step):
+            np.max(compositions[at : at + step] @ transposed, axis=1, out=result[at : at + step])
+        return result
+
+    def _cover(self, compositions: np.ndarray) -> None:
+        """Find the facets that the compositions need and the cache lacks."""
+        pending = np.arange(len(compositions))
+        while len(pending):
+            if len(self._planes):
+                pending = pending[~self._covered(compositions[pending])]
+                if not len(pending):
+                    return
+            spread = np.arange(0, len(pending), max(1, len(pending) // _SOLVED_AT_ONCE))[:_SOLVED_AT_ONCE]
+            found = simplex.solve(self.x, self.e, compositions[pending[spread]], self.elements_at)
+            self._remember(found)
+            pending = np.delete(pending, spread)
+
+    def _remember(self, found: simplex.SimplexSolution) -> None:
+        bases = np.unique(np.sort(found.basis, axis=1), axis=0)
+        matrices = self.x[bases]
+        inverses = np.linalg.inv(matrices)
+        planes = np.einsum("fij,fj->fi", inverses, self.e[bases])
+        self._planes = np.vstack([self._planes, planes])
+        self._inverses = np.concatenate([self._inverses, inverses])
+
+    def _covered(self, compositions: np.ndarray) -> np.ndarray:
+        """Whether the best cached facet of each composition holds it."""
+        done = np.zeros(len(compositions), dtype=bool)
+        step = max(1, _BLOCK // max(1, len(self._planes)))
+        for at in range(0, len(compositions), step):
+            block = compositions[at : at + step]
+            values = block @ self._planes.T
+            best = values.max(axis=1, keepdims=True)
+            facet = np.argmax(values, axis=1)
+            amounts = np.einsum("me,mej->mj", block, self._inverses[facet])
+            inside = (amounts >= -1e-11 * block.sum(axis=1, keepdims=True)).all(axis=1)
+            # Several bases may share one plane (coplanar phases): any of them may hold the composition.
+            ties = values >= best - 1e-12
+            for _ in range(int(ties.sum(axis=1).max(initial=0)) - 1):
+                ties[np.arange(len(block)), facet] = False
+                rows = np.flatnonzero(~inside & ties.any(axis=1))
+                if not len(rows):
+                    break
+                facet[rows] = np.argmax(ties[rows], axis=1)
+                amounts = np.einsum("me,mej->mj", block[rows], self._inverses[facet[rows]])
+                inside[rows] = (amounts >= -1e-11 * block[rows].sum(axis=1, keepdims=True)).all(axis=1)
+            done[at : at + step] = inside
+        return done
+
+    def slopes(self, compositions: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and highest chemical potential of one element at each composition, eV.
+
+        These are the one-sided derivatives of the hull energy: the range of the chemical potential over the
+        facets that hold the composition. Without the element in the composition the lowest is -inf.
+        """
+        if self.full:
+            low, high = self._slopes_of_planes(compositions, column)
+        else:
+            sides = []
+            for sign in (-1, 1):
+                directions = simplex.perturbation(len(self.elements), column, sign)
+                solved = simplex.solve(self.x, self.e, compositions, self.elements_at, directions=directions)
+                self._remember(solved)
+                sides.append(solved.mu_ev[:, column])
+            low, high = sides
+        low = np.where(compositions[:, column] <= 1e-12 * compositions.sum(axis=1), -np.inf, low)
+        return low, high
+
+    def _slopes_of_planes(self, compositions: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
+        low, high = np.empty(len(compositions)), np.empty(len(compositions))
+        order = np.argsort(self._planes[:, column], kind="stable")
+        planes = self._planes[order]
+        slope = planes[:, column]
+        transposed = np.ascontiguousarray(planes.T)
+        scale = TIE_TOLERANCE_EV * compositions.sum(axis=1, keepdims=True)
+        step = max(1, _BLOCK // max(1, len(planes)))
+        for at in range(0, len(compositions), step):
+            values = compositions[at : at + step] @ transposed
+            ties = values >= values.max(axis=1, keepdims=True) - scale[at : at + step]
+            low[at : at + step] = slope[np.argmax(ties, axis=1)]
+            high[at : at + step] = slope[ties.shape[1] - 1 - np.argmax(ties[:, ::-1], axis=1)]
+        return low, high
+
+    def potentials(self, composition: np.ndarray) -> np.ndarray:
+        """Return the chemical potentials of one facet that holds a composition, eV per atom, shape (E,)."""
+        if self.full:
+            return self._planes[int(np.argmax(self._planes @ composition))]
+        return simplex.solve(self.x, self.e, composition, self.elements_at).mu_ev[0]
+
+    def tight(self, potentials: np.ndarray) -> np.ndarray:
+        """Return the phases that lie on a facet, or on each of several facets, as indices.
+
+        Parameters
+        ----------
+        potentials : ndarray, shape (E,) or (K, E)
+            eV per atom.
+        """
+        gaps = self.e[:, None] - self.x @ np.atleast_2d(potentials).T
+        return np.flatnonzero((gaps <= TIE_TOLERANCE_EV).all(axis=1))
+
+    @functools.cached_property
+    def transposed(self) -> np.ndarray:
+        """Transposed fractions, contiguous, shape (E, N)."""
+        return np.ascontiguousarray(self.x.T)
