@@ -76,7 +76,7 @@ TC_SD_K = 20.0
 LOCAL_LENGTH = 1.0
 WIDTHS_K = (10.0, 15.0, 20.0, 30.0)
 LOCAL_SD_K = (10.0, 20.0, 30.0)
-LOG_LOSS_TOLERANCE = 0.01
+LOG_LOSS_TOLERANCE = 0.005
 CONFIDENCE_WEIGHT = {"high": 1.0, "medium": 0.8, "low": 0.4}
 #: Probability that a row speaks for monoclinic.
 TARGET = {"monoclinic": 1.0, "rhombohedral": 0.0, "mixed": 0.5, "borderline": 0.5}
