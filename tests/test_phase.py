@@ -267,6 +267,24 @@ def test_temperature():
     assert assign_phase("Na3Zr2Si2PO12").phase == "monoclinic"
 
 
+def test_a_cell_measured_at_another_temperature(tmp_path):
+    """Monoclinic when hot is monoclinic when cold; rhombohedral when hot says nothing about cold."""
+    text = reference.cif_path("xun2025_s2").read_text().replace(
+        "_cell_measurement_temperature      ?", "_cell_measurement_temperature      400"
+    )  # fmt: skip
+    hot = tmp_path / "hot.cif"
+    hot.write_text(text)
+    weights = {}
+    for kelvin in (298.15, 400, 500):
+        votes = assign_phase(hot, temperature_k=kelvin).votes
+        weights[kelvin] = next(vote.weight for vote in votes if vote.kind == "metric")
+    assert weights == {298.15: 1.0, 400: 1.0, 500: 0.0}
+    boilot = load_parent("boilot1988_x235")  # R-3c at 300 K
+    for kelvin, weight in ((300, 1.0), (400, 1.0), (200, 0.0)):
+        votes = assign_phase(boilot, temperature_k=kelvin).votes
+        assert next(vote.weight for vote in votes if vote.kind == "metric") == weight
+
+
 def test_undetermined_comes_with_reasons():
     result = assign_phase("Na3.4Zr2Si2.4P0.6O12")
     assert result.phase == "undetermined"

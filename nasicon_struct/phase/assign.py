@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from nasicon_struct.errors import CompositionError
 from nasicon_struct.metric import MonoclinicDistortion, monoclinic_distortion
@@ -29,6 +30,10 @@ from nasicon_struct.units import ROOM_TEMPERATURE_K
 
 if TYPE_CHECKING:
     from nasicon_struct.phase.pattern_vote import PatternEvidence
+
+
+#: Temperatures this close count as the same, K.
+TEMPERATURE_TOLERANCE_K: Final = 20.0
 
 
 def assign_phase(
@@ -81,7 +86,7 @@ def assign_phase(
     distortion: MonoclinicDistortion | None = None
 
     if inputs.cell is not None:
-        distortion, cell_votes, cell_notes = _cell_evidence(inputs.cell)
+        distortion, cell_votes, cell_notes = _cell_evidence(inputs.cell, temperature_k)
         votes += cell_votes
         notes += cell_notes
         contradictions += _label_against_metric(inputs.cell, distortion)
@@ -185,7 +190,9 @@ def _merge(inputs: Inputs, composition: Any, structure: Any, pattern: Any) -> In
     return inputs
 
 
-def _cell_evidence(cell: CellInput) -> tuple[MonoclinicDistortion, list[PhaseVote], list[str]]:
+def _cell_evidence(
+    cell: CellInput, temperature_k: float
+) -> tuple[MonoclinicDistortion, list[PhaseVote], list[str]]:
     """Return distortion, votes and notes of a cell."""
     source = cell.structure if cell.structure is not None else cell.lattice
     distortion = monoclinic_distortion(source, esds=cell.esds)
@@ -205,12 +212,33 @@ def _cell_evidence(cell: CellInput) -> tuple[MonoclinicDistortion, list[PhaseVot
         )
     elif cell.temperature_k is not None:
         notes.append(f"{cell.name} was measured at {cell.temperature_k:g} K")
+        if not _holds_at(vote, cell.temperature_k, temperature_k):
+            vote = replace(
+                vote,
+                weight=0.0,
+                sentence=(
+                    f"{vote.sentence}; not counted: measured at {cell.temperature_k:g} K, it does not say what the "
+                    f"sample is at {temperature_k:g} K (ask for {cell.temperature_k:g} K)"
+                ),
+            )
     votes = [vote]
     if cell.structure is not None:
         framework = framework_vote(cell.structure)
         if framework is not None:
             votes.append(framework)
     return distortion, votes, notes
+
+
+def _holds_at(vote: PhaseVote, measured_k: float, asked_k: float) -> bool:
+    """Whether a metric measured at one temperature says something about another.
+
+    The monoclinic phase is the cold one: monoclinic when hot means monoclinic when cold, and the reverse for
+    rhombohedral.
+    """
+    if abs(measured_k - asked_k) <= TEMPERATURE_TOLERANCE_K:
+        return True
+    monoclinic = (vote.probability_monoclinic or 0.5) > 0.5
+    return asked_k < measured_k if monoclinic else asked_k > measured_k
 
 
 def _label_against_metric(cell: CellInput, distortion: MonoclinicDistortion) -> list[str]:
