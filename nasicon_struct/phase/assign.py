@@ -217,8 +217,8 @@ def _cell_evidence(
                 vote,
                 weight=0.0,
                 sentence=(
-                    f"{vote.sentence}; not counted: measured at {cell.temperature_k:g} K, it does not say what "
-                    f"the sample is at {temperature_k:g} K (ask for {cell.temperature_k:g} K)"
+                    f"{vote.sentence}; not counted: measured at {cell.temperature_k:g} K, it does not say "
+                    f"what the sample is at {temperature_k:g} K (ask for {cell.temperature_k:g} K)"
                 ),
             )
     votes = [vote]
