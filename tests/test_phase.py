@@ -298,7 +298,7 @@ def test_every_form_of_a_composition():
     expected = assign_phase(formula)
     for obj in (
         NasiconComposition.from_formula(formula), Composition(formula), Composition(formula).as_dict(),
-        "Na6.8Zr3.4Sc0.4Zn0.2(SiO4)4(PO4)2",
+        "Na6.8Zr3.4Sc0.4Zn0.2(SiO4)4(PO4)2", "Na34/10Zr17/10Sc2/10Zn1/10Si2PO12",
     ):  # fmt: skip
         assert assign_phase(obj).probability_monoclinic == pytest.approx(expected.probability_monoclinic)
 

@@ -95,8 +95,10 @@ def sort_input(obj: Any) -> Inputs:
     if isinstance(obj, str):
         text = obj.strip()
         suffix = Path(text).suffix.lower() if text else ""
-        looks_like_file = suffix in STRUCTURE_SUFFIXES | PATTERN_SUFFIXES or "/" in text or "\\" in text
-        if looks_like_file or (text and len(text) < 255 and Path(text).is_file()):
+        named = (
+            suffix in STRUCTURE_SUFFIXES | PATTERN_SUFFIXES
+        )  # an exact formula such as Na10/3... holds a slash
+        if named or (text and len(text) < 255 and Path(text).is_file()):
             return _from_file(Path(text))
         return Inputs(composition=text)
     if isinstance(obj, NasiconComposition | Composition):
