@@ -178,6 +178,6 @@ def _uncertainty(known: Any) -> dict[str, Any]:
         "n_samples seed model"
     )
     result = {name: getattr(known, name) for name in names.split()}
-    effects = "formula reduction_v oxidation_v reduction_shift_v oxidation_shift_v"
+    effects = "formula e_above_hull_ev_per_atom reduction_v oxidation_v reduction_shift_v oxidation_shift_v"
     result["competitors"] = [{n: getattr(e, n) for n in effects.split()} for e in known.competitors]
     return result

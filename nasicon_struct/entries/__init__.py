@@ -1,4 +1,4 @@
-"""Energies of phases: embedded sets, files, pymatgen lists, the Materials Project; and checks on all of them."""
+"""Energies of phases: embedded sets, files, pymatgen lists, the Materials Project; checks on all of them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def amounts_of(obj: Any) -> dict[str, Fraction]:
 
     Parameters
     ----------
-    obj : str, path of a CIF, Composition, Structure, PDEntry, ComputedEntry, Atoms, NasiconComposition or mapping
+    obj : str, path of a CIF, Composition, Structure, PDEntry, ComputedEntry, Atoms, NasiconComposition or
+    mapping
         Only the composition counts.
 
     Raises
@@ -52,8 +53,8 @@ def amounts_of(obj: Any) -> dict[str, Fraction]:
         composition = {symbol: symbols.count(symbol) for symbol in dict.fromkeys(symbols)}
     if not isinstance(composition, Mapping):
         raise CompositionError(
-            "expected a formula, a CIF path, a pymatgen Composition, Structure or entry, ASE Atoms or a mapping, "
-            f"got {type(obj).__name__}"
+            "expected a formula, a CIF path, a pymatgen Composition, Structure or entry, ASE Atoms or a "
+            f"mapping, got {type(obj).__name__}"
         )
     result: dict[str, Fraction] = {}
     for symbol, value in composition.items():

@@ -110,7 +110,7 @@ def entries_from_pymatgen(entries: Iterable[Any], *, source: str = "user", level
 
 def _pretty(amounts: Mapping[str, Any]) -> str:
     """Write amounts in the order of electronegativity, as chemists do."""
-    from pymatgen.core import Element
+    from pymatgen.core.periodic_table import Element
 
     small = reduced(amounts)
     order = sorted(small, key=lambda symbol: (_electronegativity(Element(symbol)), symbol))
@@ -137,9 +137,9 @@ def _level_of(entry: Any) -> str:
 def entries_from_file(path: str | Path, *, source: str | None = None) -> EntrySet:
     """Read an entry set from a CSV or JSON file.
 
-    A CSV has a column ``formula`` and one energy column: ``formation_energy_ev_per_atom`` (elements that are not
-    listed are added at 0, as the definition says), ``energy_ev_per_atom`` or ``energy_ev`` (of the formula as
-    written). Optional columns: ``entry_id``, ``level``, ``flag``, ``note``. A JSON file holds what
+    A CSV has a column ``formula`` and one energy column: ``formation_energy_ev_per_atom`` (elements that are
+    not listed are added at 0, as the definition says), ``energy_ev_per_atom`` or ``energy_ev`` (of the
+    formula as written). Optional columns: ``entry_id``, ``level``, ``flag``, ``note``. A JSON file holds what
     ``EntrySet.as_dict`` writes, or a list of pymatgen entries as dictionaries (``.json.gz`` is read too).
 
     Raises
@@ -188,7 +188,8 @@ def _from_csv(file: Path, name: str) -> EntrySet:
             raise EntriesError(f"line {number} of {file}: {error}") from None
         except ValueError:
             raise EntriesError(
-                f"line {number} of {file}: the {column} of {formula} must be a finite number, got {row[column]!r}"
+                f"line {number} of {file}: the {column} of {formula} must be a finite number, "
+                f"got {row[column]!r}"
             ) from None
         if column == "energy_ev":
             energy /= float(sum(amounts.values()))
@@ -219,13 +220,14 @@ def _one_level(entries: Sequence[Entry], file: Path) -> None:
     levels = sorted({entry.level for entry in entries if entry.level})
     if len(levels) > 1:
         raise EntriesError(
-            f"{file} mixes levels of theory ({', '.join(levels)}), whose energies may not be compared; keep one"
+            f"{file} mixes levels of theory ({', '.join(levels)}), whose energies may not be compared; "
+            "keep one"
         )
 
 
 def _from_json(file: Path, name: str) -> EntrySet:
+    from monty.io import zopen
     from monty.json import MontyDecoder
-    from monty.serialization import zopen
 
     try:
         with zopen(file, "rt", encoding="utf-8") as handle:
@@ -239,7 +241,8 @@ def _from_json(file: Path, name: str) -> EntrySet:
         decoded = decoded["entries"]
     if not isinstance(decoded, list):
         raise EntriesError(
-            f"{file} must hold an entry set or a list of pymatgen entries as dictionaries, got {type(decoded).__name__}"
+            f"{file} must hold an entry set or a list of pymatgen entries as dictionaries, "
+            f"got {type(decoded).__name__}"
         )
     items = [_plain_entry(item, file) if isinstance(item, Mapping) else item for item in decoded]
     if items and all(isinstance(item, Entry) for item in items):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -170,8 +170,8 @@ class EntrySet(MSONable):
         missing = [symbol for symbol in self.elements if symbol not in references]
         if missing:
             raise EntriesError(
-                f"the entry set {self.source!r} has no elemental entry for {', '.join(missing)}, so its energies have "
-                "no reference; add the element (energy 0 on a scale of formation energies)"
+                f"the entry set {self.source!r} has no elemental entry for {', '.join(missing)}, so its "
+                "energies have no reference; add the element (energy 0 on a scale of formation energies)"
             )
         reference = np.array([references[symbol] for symbol in self.elements])
         energies = np.array([entry.energy_ev_per_atom for entry in self.entries])
@@ -207,6 +207,20 @@ class EntrySet(MSONable):
         index = self._lowest.get(composition_key(amounts_of(formula)))
         return None if index is None else float(self.formation_energies_ev_per_atom[index])
 
+    def memo(self, kind: str) -> dict[Any, Any]:
+        """Return a store of results that depend on this set alone, such as hulls."""
+        return self._memos.setdefault(kind, {})
+
+    @functools.cached_property
+    def _memos(self) -> dict[str, dict[Any, Any]]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
     def subset(self, elements: Iterable[str]) -> EntrySet:
         """Return the entries that hold no other elements than these.
 
@@ -224,9 +238,17 @@ class EntrySet(MSONable):
             )
         if wanted == frozenset(self.elements):
             return self
-        kept = tuple(entry for entry in self.entries if wanted.issuperset(entry.amounts))
-        dropped = tuple(entry for entry in self.excluded if wanted.issuperset(entry.amounts))
-        return replace(self, entries=kept, excluded=dropped)
+        memo = self.memo("subset")
+        if wanted not in memo:
+            kept = tuple(entry for entry in self.entries if wanted.issuperset(entry.amounts))
+            dropped = tuple(entry for entry in self.excluded if wanted.issuperset(entry.amounts))
+            if not kept:
+                raise EntriesError(
+                    f"the entry set {self.source!r} holds no phase within {', '.join(sorted(wanted))}; add "
+                    "the elements"
+                )
+            memo[wanted] = replace(self, entries=kept, excluded=dropped)
+        return memo[wanted]
 
     def without(self, formulas: str | Iterable[str]) -> EntrySet:
         """Return the set without every entry of the given compositions."""
@@ -263,7 +285,7 @@ class EntrySet(MSONable):
     def pdentries(self) -> list[PDEntry]:
         """Return pymatgen PDEntry objects on the scale of the set (energies in eV per formula unit)."""
         from pymatgen.analysis.phase_diagram import PDEntry
-        from pymatgen.core import Composition
+        from pymatgen.core.composition import Composition
 
         return [
             PDEntry(

@@ -216,7 +216,8 @@ def load_entries(
     missing = sorted(elements - set(whole.elements))
     if missing:
         raise EntriesError(
-            f"the source {source!r} does not cover {', '.join(missing)}; it holds {', '.join(whole.elements)}. "
+            f"the source {source!r} does not cover {', '.join(missing)}; "
+            f"it holds {', '.join(whole.elements)}. "
             "Give your own entries (a list of pymatgen entries, a CSV or JSON file) or entries_from_mp(...)"
         )
     return whole.subset(elements)
@@ -225,7 +226,8 @@ def load_entries(
 @functools.lru_cache(maxsize=16)
 def _load_all(name: str, exclude_flags: frozenset[str]) -> EntrySet:
     described = entry_source(name)
-    kept, excluded = [], []
+    kept: list[Entry] = []
+    excluded: list[Entry] = []
     for row in _rows(reference.structures_dir() / "entries" / described.file):
         text = row[described.column].strip()
         if not text:

@@ -9,7 +9,6 @@ composition needs it, by the simplex method (any number of elements).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,8 +17,8 @@ import numpy as np
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
 
-#: Two energies closer than this, eV per atom, are the same.
-TIE_TOLERANCE_EV: Final = 1e-9
+#: Two energies closer than this, eV per atom, are the same up to the noise of the arithmetic.
+TIE_TOLERANCE_EV: Final = 1e-12
 #: With more elements than this, facets are found one by one.
 MAX_ELEMENTS_OF_FULL_HULL: Final = 6
 _BLOCK: Final = 1 << 22
@@ -94,13 +93,15 @@ class Hull:
         from scipy.spatial import ConvexHull, QhullError
 
         n = len(self.elements)
-        candidates = np.flatnonzero(self.e < -1e-12)
-        candidates = np.union1d(candidates, self.elements_at)
+        # Energies from the pure phases: only what lies below them can be on the hull beside them.
+        pure = self.e[self.elements_at]
+        below = self.e - self.x @ pure
+        candidates = np.union1d(np.flatnonzero(below < -1e-12), self.elements_at)
         if len(candidates) == n:
-            self._planes = np.zeros((1, n))
+            self._planes = pure[None, :].copy()
             return True
-        depth = -float(self.e[candidates].min())
-        points = np.column_stack([self.x[candidates, 1:], self.e[candidates] / depth])
+        depth = -float(below[candidates].min())
+        points = np.column_stack([self.x[candidates, 1:], below[candidates] / depth])
         # A point far above makes the body full-dimensional; its facets are dropped.
         top = np.append(np.full(n - 1, 1.0 / n), 1.0)
         try:
@@ -239,24 +240,16 @@ class Hull:
             high[at : at + step] = slope[ties.shape[1] - 1 - np.argmax(ties[:, ::-1], axis=1)]
         return low, high
 
-    def potentials(self, composition: np.ndarray) -> np.ndarray:
-        """Return the chemical potentials of one facet that holds a composition, eV per atom, shape (E,)."""
-        if self.full:
-            return self._planes[int(np.argmax(self._planes @ composition))]
-        return simplex.solve(self.x, self.e, composition, self.elements_at).mu_ev[0]
-
-    def tight(self, potentials: np.ndarray) -> np.ndarray:
-        """Return the phases that lie on a facet, or on each of several facets, as indices.
+    def side(self, compositions: np.ndarray, column: int, sign: int) -> simplex.SimplexSolution:
+        """Return the bases of the facets on one side of each composition.
 
         Parameters
         ----------
-        potentials : ndarray, shape (E,) or (K, E)
-            eV per atom.
+        compositions : ndarray, shape (M, E)
+        column : int
+            The element whose amount is changed by an infinitesimal step.
+        sign : int
+            +1 for more of it, -1 for less.
         """
-        gaps = self.e[:, None] - self.x @ np.atleast_2d(potentials).T
-        return np.flatnonzero((gaps <= TIE_TOLERANCE_EV).all(axis=1))
-
-    @functools.cached_property
-    def transposed(self) -> np.ndarray:
-        """Transposed fractions, contiguous, shape (E, N)."""
-        return np.ascontiguousarray(self.x.T)
+        directions = simplex.perturbation(len(self.elements), column, sign)
+        return simplex.solve(self.x, self.e, compositions, self.elements_at, directions=directions)

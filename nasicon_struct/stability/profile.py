@@ -1,79 +1,79 @@
-"""Profile of a composition open to one element: all plateaus, exactly.
+"""Piecewise linear paths through a phase diagram, exactly: plateaus of a profile, kinks of an interface.
 
-With n the amount of the open element and c' the rest, the energy of the equilibrium assemblage is
-``G(n) = max over facets of (mu_open n + mu_rest . c')``: an upper envelope of straight lines, whose slopes are
-the chemical potentials of the plateaus and whose corners are the assemblages between them. Nothing is sampled.
+Along ``base + t direction`` the energy of the equilibrium assemblage is the largest of the straight lines
+``mu . base + t (mu . direction)`` over the facets mu: an upper envelope. With the open element as direction
+the slopes are the potentials of the plateaus and the corners the assemblages between them; with a second
+reactant as direction the corners are the kinks of the mixing diagram. Nothing is sampled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 import numpy as np
 
+from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
 from nasicon_struct.stability.hull import Hull
-from nasicon_struct.stability.reactions import solve_exactly
+from nasicon_struct.stability.system import System
 
-#: Lines of one slope, eV.
-SLOPE_TOLERANCE_EV = 1e-9
-_ENVELOPE_TOLERANCE_EV = 1e-12
-_SUPPORT_TOLERANCE = 1e-10
+#: Lines whose slopes differ by less than this, eV, are one.
+SLOPE_TOLERANCE_EV: Final = 1e-9
+_ENVELOPE_TOLERANCE_EV: Final = 1e-12
+_MAX_PIECES: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corner:
-    """The assemblage between two plateaus.
+class Plateau:
+    """A row of a profile: an assemblage and the range of chemical potential in which it is at equilibrium.
 
     Attributes
     ----------
     mu_high_ev, mu_low_ev : float
-        Chemical potential of the open element where the assemblage appears and disappears, eV relative to
-        the element; ``mu_low_ev`` is -inf where nothing is left to give.
-    open_amount : Fraction or float
-        Atoms of the open element per unit of the composition given.
+        Chemical potential of the open element, eV relative to the element; ``mu_low_ev`` is -inf in the last
+        row.
     phases : tuple of int
-        Indices of the phases in the hull.
-    amounts : tuple of Fraction or float
-        Amount of each phase: formula units where ``formulas`` were given, else atoms.
+        Phases of the system's hull.
+    units : tuple of Fraction or float
+        Formula units of each phase.
+    exchanged : dict of str to Fraction or float
+        What the assemblage holds more than the composition, by element: the open one and the held ones.
     """
 
     mu_high_ev: float
     mu_low_ev: float
-    open_amount: Fraction | float
     phases: tuple[int, ...]
-    amounts: tuple[Fraction | float, ...]
+    units: tuple[Fraction | float, ...]
+    exchanged: dict[str, Fraction | float]
 
 
-def envelope(hull: Hull, rest: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the plateaus of a composition, from high to low chemical potential.
+def envelope(hull: Hull, base: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pieces of the hull energy along ``base + t direction``, t >= 0.
 
     Parameters
     ----------
     hull : Hull
-    rest : ndarray, shape (E,)
-        Amounts of all elements; the open one is ignored.
-    column : int
-        The open element.
+    base, direction : ndarray, shape (E,)
+        Amounts of the elements, non-negative.
 
     Returns
     -------
     slopes : ndarray, shape (K,)
-        Chemical potential of the open element at each plateau, eV; the first is 0 (the pure element).
-    corners : ndarray, shape (K,)
-        Amount of the open element at the lower end of each plateau; the last is 0.
+        Slopes, eV per unit of t, rising.
+    starts : ndarray, shape (K,)
+        Where each piece starts; the first is 0.
     """
-    rest = np.array(rest, dtype=float)
-    rest[column] = 0.0
     if not hull.full:
-        return _walk(hull, rest, column)
-    return upper_envelope(hull.planes_ev[:, column], hull.planes_ev @ rest, float(rest.sum()))
+        return _walk(hull, base, direction)
+    scale = float(base.sum() + direction.sum())
+    return upper_envelope(hull.planes_ev @ direction, hull.planes_ev @ base, scale)
 
 
 def upper_envelope(slopes: np.ndarray, heights: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return slopes and left ends of the pieces of ``max(heights + slopes n)`` over n >= 0, steepest first.
+    """Return slopes and starts of the pieces of ``max(heights + slopes t)`` over t >= 0, slopes rising.
 
     Parameters
     ----------
@@ -88,10 +88,10 @@ def upper_envelope(slopes: np.ndarray, heights: np.ndarray, scale: float) -> tup
     starts = np.flatnonzero(np.concatenate([[True], np.diff(group) > 0]))
     height = np.maximum.reduceat(height, starts)
     slope = slope[starts]
-    # From the left (n = 0): the highest there, of equals the steepest, is the first piece.
-    tolerance = _ENVELOPE_TOLERANCE_EV * max(scale, 1e-300)
+    # From the left (t = 0): the highest there, of equals the steepest, is the first piece.
+    tolerance = _ENVELOPE_TOLERANCE_EV * scale
     first = int(np.flatnonzero(height >= height.max() - tolerance)[-1])
-    pieces: list[int] = [first]
+    pieces = [first]
     left = [0.0]
     for i in range(first + 1, len(slope)):
         while True:
@@ -108,116 +108,62 @@ def upper_envelope(slopes: np.ndarray, heights: np.ndarray, scale: float) -> tup
             left.pop()
         pieces.append(i)
         left.append(crossing)
-    return slope[pieces][::-1], np.array(left)[::-1]
+    return slope[pieces], np.array(left)
 
 
-def _walk(hull: Hull, rest: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
-    """Follow the plateaus from n = 0 upward, one linear program each."""
-    directions = simplex.perturbation(len(rest), column, +1)
-    open_unit = np.zeros(len(rest))
-    open_unit[column] = 1.0
+def _walk(hull: Hull, base: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Follow the pieces from t = 0 upward, one linear program each."""
+    directions = np.vstack([direction, np.eye(len(base))])
     slopes: list[float] = []
-    left: list[float] = []
-    amount = 0.0
-    while True:
-        solved = simplex.solve(
-            hull.x, hull.e, rest + amount * open_unit, hull.elements_at, directions=directions
-        )
-        slope = float(solved.mu_ev[0, column])
+    starts: list[float] = []
+    t = 0.0
+    step = 1e-13 * max(1.0, float(base.sum() / direction.sum()))
+    for _ in range(_MAX_PIECES):
+        point = base + t * direction
+        solved = simplex.solve(hull.x, hull.e, point, hull.elements_at, directions=directions)
+        slope = float(solved.mu_ev[0] @ direction)
         if not slopes or slope > slopes[-1] + SLOPE_TOLERANCE_EV:
             slopes.append(slope)
-            left.append(amount)
+            starts.append(t)
         inverse = np.linalg.inv(hull.x[solved.basis[0]])
-        held, change = rest @ inverse, open_unit @ inverse
+        held, change = base @ inverse, direction @ inverse
         falling = change < -1e-12
-        if slope >= -SLOPE_TOLERANCE_EV or not falling.any():
-            break
+        if not falling.any():
+            return np.array(slopes), np.array(starts)
         following = float(np.min(held[falling] / -change[falling]))
-        # A program with several bases at one corner may return the same one: then step over it.
-        amount = (
-            following
-            if following > amount * (1 + 1e-13)
-            else np.nextafter(amount, np.inf) + 1e-13 * rest.sum()
-        )
-    return np.array(slopes[::-1]), np.array(left[::-1])
+        # Where several bases meet in one corner, step over it by the noise of the arithmetic.
+        t = following if following > t + step else t + step
+    raise StabilityError(f"a path has more than {_MAX_PIECES} pieces; check the energies with check_entries")
 
 
-def corners(
-    hull: Hull,
-    amounts: Mapping[str, Fraction],
-    column: int,
-    formulas: Sequence[Mapping[str, Fraction]] | None = None,
-) -> list[Corner]:
-    """Return the assemblages of a composition, from high to low chemical potential of the open element.
+def plateaus(system: System, amounts: Mapping[str, Fraction], open_element: str) -> list[Plateau]:
+    """Return the assemblages of a composition open to one element, from high to low potential of it.
 
     Parameters
     ----------
-    hull : Hull
+    system : System
     amounts : mapping of element to Fraction
-        The composition; its amount of the open element does not matter here.
-    column : int
-        The open element.
-    formulas : sequence of mapping of element to Fraction, optional
-        Exact amounts per formula unit of each phase of the hull; makes the result exact.
+        The composition; exact.
+    open_element : str
     """
-    vector = np.array([float(amounts.get(symbol, 0)) for symbol in hull.elements])
-    slopes, left = envelope(hull, vector, column)
-    points = np.repeat(vector[None, :], len(left), axis=0)
-    points[:, column] = left
+    hull, column = system.hull, system.column(open_element)
+    unit = np.zeros(len(system.free))
+    unit[column] = 1.0
+    base = system.vector(amounts)
+    base[column] = 0.0
+    slopes, starts = envelope(hull, base, unit)
+    points = base + starts[:, None] * unit
     solved = simplex.solve(hull.x, hull.e, points, hull.elements_at)
-    found = []
-    for k, amount in enumerate(left):
-        phases, held = _assemblage(hull, solved.basis[k], solved.amounts[k], points[k])
-        exact = None if formulas is None else _exact(hull, phases, amounts, column, formulas)
-        if exact is not None:
-            kept, portions, open_amount = exact
-        else:
-            kept, open_amount = phases, float(amount)
-            portions = _in_formula_units(phases, held, formulas)
-        found.append(
-            Corner(
-                mu_high_ev=float(slopes[k]),
-                mu_low_ev=float(slopes[k + 1]) if k + 1 < len(slopes) else -np.inf,
-                open_amount=open_amount,
-                phases=tuple(kept),
-                amounts=tuple(portions),
+    rows = []
+    for k in range(len(starts) - 1, -1, -1):
+        phases, units = system.formula_units(solved.basis[k], solved.amounts[k], amounts, (open_element,))
+        rows.append(
+            Plateau(
+                mu_high_ev=min(0.0, float(slopes[k])),
+                mu_low_ev=float(slopes[k - 1]) if k else -np.inf,
+                phases=tuple(phases),
+                units=tuple(units),
+                exchanged=system.balance(phases, units, amounts),
             )
         )
-    return found
-
-
-def _in_formula_units(
-    phases: Sequence[int], atoms: Sequence[float], formulas: Sequence[Mapping[str, Fraction]] | None
-) -> list[float]:
-    if formulas is None:
-        return list(atoms)
-    return [held / float(sum(formulas[i].values())) for i, held in zip(phases, atoms, strict=True)]
-
-
-def _assemblage(
-    hull: Hull, basis: np.ndarray, amounts: np.ndarray, composition: np.ndarray
-) -> tuple[list[int], list[float]]:
-    """Return the phases that are present, by falling amount, ties by name."""
-    present = amounts > _SUPPORT_TOLERANCE * composition.sum()
-    pairs = sorted(
-        zip(basis[present].tolist(), amounts[present].tolist(), strict=True),
-        key=lambda pair: hull.labels[pair[0]],
-    )
-    return [phase for phase, _ in pairs], [amount for _, amount in pairs]
-
-
-def _exact(
-    hull: Hull,
-    phases: Sequence[int],
-    amounts: Mapping[str, Fraction],
-    column: int,
-    formulas: Sequence[Mapping[str, Fraction]],
-) -> tuple[list[int], list[Fraction], Fraction] | None:
-    """Solve the balance in rational numbers; None where the phases do not allow it."""
-    symbol = hull.elements[column]
-    closed = {s: a for s, a in amounts.items() if s != symbol and a}
-    solved = solve_exactly([formulas[i] for i in phases], closed, free=symbol)
-    if solved is None or any(amount < 0 for amount in solved[0]):
-        return None
-    kept = [(i, a) for i, a in zip(phases, solved[0], strict=True) if a]
-    return [i for i, _ in kept], [a for _, a in kept], solved[1]
+    return rows

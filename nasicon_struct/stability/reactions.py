@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -63,8 +63,10 @@ def reaction(
 
 
 def solve_exactly(
-    phases: Sequence[Mapping[str, Fraction]], target: Mapping[str, Fraction], free: str | None = None
-) -> tuple[list[Fraction], Fraction] | None:
+    phases: Sequence[Mapping[str, Fraction]],
+    target: Mapping[str, Fraction],
+    exchanged: Iterable[str] = (),
+) -> list[Fraction] | None:
     """Solve for the amounts of phases that make up a target, in rational arithmetic.
 
     Parameters
@@ -72,42 +74,35 @@ def solve_exactly(
     phases : sequence of mapping of element to Fraction
         Linearly independent compositions.
     target : mapping of element to Fraction
-    free : str, optional
-        Element that is exchanged freely: its amount is not balanced but returned.
+    exchanged : iterable of str
+        Elements that are exchanged freely, so that their amounts are not balanced.
 
     Returns
     -------
-    (amounts, exchanged) or None
-        Amounts of the phases, and how much of the free element the phases hold beyond the target; None if
-        the phases are not independent or cannot make up the target exactly.
+    list of Fraction or None
+        Amounts of the phases; None if they are not independent or cannot make up the target exactly.
     """
-    elements = sorted({s for phase in phases for s in phase} | set(target))
+    free = set(exchanged)
+    elements = sorted({symbol for phase in phases for symbol in phase} | set(target))
     rows = [
         [phase.get(symbol, Fraction(0)) for phase in phases] + [target.get(symbol, Fraction(0))]
         for symbol in elements
-        if symbol != free
+        if symbol not in free
     ]
     n = len(phases)
-    pivot_row = 0
+    if len(rows) < n:
+        return None
     for column in range(n):
-        best = next((r for r in range(pivot_row, len(rows)) if rows[r][column]), None)
+        best = next((r for r in range(column, len(rows)) if rows[r][column]), None)
         if best is None:
             return None
-        rows[pivot_row], rows[best] = rows[best], rows[pivot_row]
-        lead = rows[pivot_row][column]
-        rows[pivot_row] = [value / lead for value in rows[pivot_row]]
+        rows[column], rows[best] = rows[best], rows[column]
+        lead = rows[column][column]
+        rows[column] = [value / lead for value in rows[column]]
         for r, row in enumerate(rows):
-            if r != pivot_row and row[column]:
+            if r != column and row[column]:
                 factor = row[column]
-                rows[r] = [a - factor * b for a, b in zip(row, rows[pivot_row], strict=True)]
-        pivot_row += 1
-    if any(row[n] for row in rows[pivot_row:]):
+                rows[r] = [a - factor * b for a, b in zip(row, rows[column], strict=True)]
+    if any(row[n] for row in rows[n:]):
         return None
-    amounts = [rows[i][n] for i in range(n)]
-    exchanged = Fraction(0)
-    if free is not None:
-        held = sum(
-            (a * phase.get(free, Fraction(0)) for a, phase in zip(amounts, phases, strict=True)), Fraction(0)
-        )
-        exchanged = held - target.get(free, Fraction(0))
-    return amounts, exchanged
+    return [rows[i][n] for i in range(n)]

@@ -12,17 +12,16 @@ from monty.json import MSONable
 from nasicon_struct.stability.reactions import PhaseAmount
 
 
-def _tuples(obj: Any, **kinds: type | None) -> None:
+def as_tuples(obj: Any, **kinds: type[MSONable] | None) -> None:
     """Turn lists of a frozen dataclass into tuples, and dictionaries in them into their class."""
     for name, kind in kinds.items():
         value = getattr(obj, name)
-        if value is None:
-            continue
-        items = tuple(
-            kind.from_dict(dict(item)) if kind is not None and isinstance(item, Mapping) else item  # type: ignore[attr-defined]
-            for item in value
-        )
-        object.__setattr__(obj, name, items)
+        if value is not None:
+            items = (
+                kind.from_dict(dict(item)) if kind is not None and isinstance(item, Mapping) else item
+                for item in value
+            )
+            object.__setattr__(obj, name, tuple(items))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +41,8 @@ class WindowStep(MSONable):
     capacity_mah_per_g : float
         The same as charge per mass of target, mAh/g, with the same sign.
     reaction_energy_ev_per_atom : float or None
-        Energy of the reaction with the open element's metal at 0 V, eV per atom of target; None where the target
-        has no energy.
+        Energy of the reaction with the open element's metal at 0 V, eV per atom of target; None where the
+        target has no energy.
     is_target : bool
         Whether the row is the target itself (not exchanged, not decomposed).
     """
@@ -58,7 +57,65 @@ class WindowStep(MSONable):
     is_target: bool = False
 
     def __post_init__(self) -> None:
-        _tuples(self, products=PhaseAmount)
+        as_tuples(self, products=PhaseAmount)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileRow(MSONable):
+    """One row of an element profile.
+
+    Attributes
+    ----------
+    mu_low_ev, mu_high_ev : float
+        Range of the open element's chemical potential, eV relative to the element; ``mu_low_ev`` is -inf in
+        the last row.
+    reaction : str
+        Balanced reaction from one formula unit of the target.
+    products : tuple of PhaseAmount
+    exchanged : float
+        Atoms of the open element taken up (positive) or given up per formula unit of the target.
+    is_target : bool
+        Whether the row is the target itself.
+    """
+
+    mu_low_ev: float
+    mu_high_ev: float
+    reaction: str
+    products: tuple[PhaseAmount, ...]
+    exchanged: float
+    is_target: bool = False
+
+    def __post_init__(self) -> None:
+        as_tuples(self, products=PhaseAmount)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementProfile(MSONable):
+    """What a composition is at equilibrium with at every chemical potential of one element.
+
+    Attributes
+    ----------
+    target, open_element, source : str
+    is_stable : bool or None
+        As in :class:`StabilityWindow`.
+    mu_low_ev, mu_high_ev : float or None
+        Range in which the target is stable, eV relative to the element (never absolute); None without one.
+    e_above_hull_ev_per_atom : float or None
+    rows : tuple of ProfileRow
+        Downward in chemical potential from 0.
+    """
+
+    target: str
+    open_element: str
+    source: str
+    is_stable: bool | None
+    mu_low_ev: float | None
+    mu_high_ev: float | None
+    e_above_hull_ev_per_atom: float | None
+    rows: tuple[ProfileRow, ...]
+
+    def __post_init__(self) -> None:
+        as_tuples(self, rows=ProfileRow)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,17 +126,21 @@ class CompetitorEffect(MSONable):
     ----------
     formula : str
         The phase left out.
-    reduction_v, oxidation_v : float
-        Limits without it, V.
-    reduction_shift_v, oxidation_shift_v : float
-        Changes of the limits, V (negative reduction shift and positive oxidation shift widen the window).
+    e_above_hull_ev_per_atom : float
+        Energy of the target above the hull without it, eV per atom.
+    reduction_v, oxidation_v : float or None
+        Limits without it, V; None where the target would still lie above the hull.
+    reduction_shift_v, oxidation_shift_v : float or None
+        Changes of the limits, V (a negative reduction shift and a positive oxidation shift widen the window);
+        None for a target that has no window with the phase.
     """
 
     formula: str
-    reduction_v: float
-    oxidation_v: float
-    reduction_shift_v: float
-    oxidation_shift_v: float
+    e_above_hull_ev_per_atom: float
+    reduction_v: float | None
+    oxidation_v: float | None
+    reduction_shift_v: float | None
+    oxidation_shift_v: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +186,7 @@ class WindowUncertainty(MSONable):
     competitors: tuple[CompetitorEffect, ...] = ()
 
     def __post_init__(self) -> None:
-        _tuples(
+        as_tuples(
             self,
             reduction_v_interval=None,
             oxidation_v_interval=None,
@@ -149,8 +210,8 @@ class StabilityWindow(MSONable):
     is_stable : bool or None
         True on the hull, False above it, None where the set holds no energy of the target (unknown).
     reduction_v, oxidation_v : float or None
-        Window of the target, V; None unless ``is_stable``. ``oxidation_v`` is infinite for a target without the
-        open element that nothing oxidises by taking it out.
+        Window of the target, V; None unless ``is_stable``. ``oxidation_v`` is infinite for a target without
+        the open element that nothing oxidises by taking it out.
     e_above_hull_ev_per_atom : float or None
         Energy above the hull, eV per atom; None where the set holds no energy of the target.
     reason : str
@@ -166,14 +227,17 @@ class StabilityWindow(MSONable):
     depth_ev_per_atom : float or None
         For a stable target: how far it lies below the hull of all other phases, eV per atom.
     assemblage_reduction_v, assemblage_oxidation_v : float
-        Range of voltage in which the equilibrium assemblage at this composition exchanges nothing, V. For a stable
-        target the window; for any other target no window of the compound, but that of the mixture it would form.
+        Range of voltage in which the equilibrium assemblage at this composition exchanges nothing, V. For a
+        stable target the window; for any other target no window of the compound, but that of the mixture it
+        would form.
     steps : tuple of WindowStep
         All rows, upward in voltage from 0.
     reduction_reaction, oxidation_reaction : str or None
         Reactions at the two limits.
     reduction_products, oxidation_products : tuple of str
         Phases that limit the window: those that appear there.
+    reservoirs : tuple of str
+        Elements held at a fixed potential, and by what.
     missing : tuple of str
         Known phases of the chemical system that the entry set lacks.
     notes : tuple of str
@@ -205,18 +269,20 @@ class StabilityWindow(MSONable):
     oxidation_reaction: str | None = None
     reduction_products: tuple[str, ...] = ()
     oxidation_products: tuple[str, ...] = ()
+    reservoirs: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     uncertainty: WindowUncertainty | None = None
     charge: int = 1
 
     def __post_init__(self) -> None:
-        _tuples(
+        as_tuples(
             self,
             decomposition=PhaseAmount,
             steps=WindowStep,
             reduction_products=None,
             oxidation_products=None,
+            reservoirs=None,
             missing=None,
             notes=None,
         )
