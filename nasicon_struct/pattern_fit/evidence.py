@@ -29,7 +29,8 @@ def sentences(fit: PatternFit, by_model: dict[str, float]) -> list[str]:
         )
     if fit.delta2 is not None and fit.delta1 is not None:
         out.append(
-            f"delta1 = {fit.delta1:+.4f} +- {fit.delta1_se:.4f}, delta2 = {fit.delta2:+.4f} +- {fit.delta2_se:.4f} "
+            f"delta1 = {fit.delta1:+.4f} +- {fit.delta1_se:.4f}, "
+            f"delta2 = {fit.delta2:+.4f} +- {fit.delta2_se:.4f} "
             "in the C2/c description; genuine C2/c cells have delta2 from -0.0196 to -0.0110"
         )
         if by_model.get("monoclinic", 0.0) > 0.5 and p["rhombohedral"] > 0.5:
@@ -57,7 +58,10 @@ def sentences(fit: PatternFit, by_model: dict[str, float]) -> list[str]:
             if name.startswith("intensity of ") and value > 0.0:
                 total = sum(line[3] for line in best.lines)
                 if total > 0.0 and value > 0.01 * total:
-                    out.append(f"{name.removeprefix('intensity of ')} line: {100.0 * value / total:.0f} % of the NASICON lines")
+                    out.append(
+                        f"{name.removeprefix('intensity of ')} line: {100.0 * value / total:.0f} % of the "
+                        "NASICON lines"
+                    )
         if fit.chi2_reduced is not None and math.isfinite(fit.chi2_reduced) and fit.chi2_reduced > 3.0:
             out.append(f"the best model misses details of the lines (reduced chi2 {fit.chi2_reduced:.1f})")
     return out

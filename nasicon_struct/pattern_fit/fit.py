@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from nasicon_struct.diffraction import KALPHA2_RATIO, PowderPattern, Radiation, parse_radiation
 from nasicon_struct.metric import monoclinic_cell_from_distortion, monoclinic_distortion
 from nasicon_struct.pattern_fit import prepare
-from nasicon_struct.pattern_fit.compare import DOUBLET_PRIOR, Mode, Quick, all_modes, prior_correction, quick_fits, rescaled, reweighted
+from nasicon_struct.pattern_fit.compare import (
+    DOUBLET_PRIOR,
+    Mode,
+    Quick,
+    all_modes,
+    prior_correction,
+    quick_fits,
+    rescaled,
+    reweighted,
+)
 from nasicon_struct.pattern_fit.impurities import check_phases
 from nasicon_struct.pattern_fit.models import HEX_LINES, MONO_LINES
 from nasicon_struct.pattern_fit.result import FittedModel, PatternFit
@@ -26,7 +35,7 @@ DELTA2_LIMIT: Final = -0.004
 #: A second phase below this share of the intensity does not make a mixture.
 LEAST_FRACTION: Final = 0.12
 #: Less probable answers are called undetermined.
-CONFIDENT: Final = 0.75
+CONFIDENT: Final = 0.70
 #: Weakest of the three lines must stand out by this many standard deviations.
 LEAST_SIGNIFICANCE: Final = 4.0
 #: The step must not exceed this part of the line width.
@@ -35,12 +44,20 @@ COARSEST_STEP: Final = 0.6
 BROADEST_DEG: Final = 0.45
 #: Worst agreement accepted: sum of absolute residuals beyond the noise over that of the signal.
 WORST_RESIDUAL: Final = 0.30
-#: Beams (with and without K-alpha2) this much worse in log evidence after quick fits are dropped.
+#: Beams (with and without K-alpha2) this much worse in log evidence after quick fits are dropped, provided
+#: that the better one is well fitted (reduced chi2).
 BEAM_MARGIN: Final = 30.0
+WELL_FITTED: Final = 1.6
+#: Hexagonal cells of NASICONs, angstrom, with margin.
+PLAUSIBLE_A: Final = (8.0, 9.4)
+PLAUSIBLE_C: Final = (20.8, 23.5)
+#: Least intensity of each of the three lines, relative to the strongest of them (0.39 to 0.72 in known
+#: structures).
+FAINTEST: Final = 0.08
 #: Standard errors are multiplied by this; see the calibration in docs/powder-patterns.md.
 ERROR_SCALE: Final = 1.0
 #: Differences of log evidence are multiplied by this before they become probabilities.
-EVIDENCE_SCALE: Final = 1.0
+EVIDENCE_SCALE: Final = 0.8
 
 
 def fit_pattern(
@@ -54,9 +71,10 @@ def fit_pattern(
 
     Three models are fitted to the windows around the R-3c lines 104 + 110 and 024 (18.8-20.05 and 27.0-28.15
     degrees for Cu K-alpha and Na3Zr2Si2PO12; moved with the cell and the wavelength): R-3c with 3 lines, C2/c
-    with 6 lines tied to a_h, c_h, delta1, delta2 by the metric, and both phases together. They share background,
-    line shape (asymmetric pseudo-Voigt, K-alpha1 + K-alpha2), zero shift, non-negative intensities and impurity
-    lines, and are compared by their marginal likelihood. The docs say what each prior rests on.
+    with 6 lines tied to a_h, c_h, delta1, delta2 by the metric, and both phases together. They share
+    background, line shape (asymmetric pseudo-Voigt, K-alpha1 + K-alpha2), zero shift, non-negative
+    intensities and impurity lines, and are compared by their marginal likelihood. The docs say what each
+    prior rests on.
 
     Parameters
     ----------
@@ -65,8 +83,8 @@ def fit_pattern(
     wavelength : str or float, optional
         As in :func:`powder_pattern`; that of the pattern when absent, else Cu K-alpha.
     kalpha2 : {"auto", True, False} or float
-        Whether the beam holds K-alpha2, or its ratio to K-alpha1. ``"auto"`` follows the pattern or the name of
-        the wavelength; where neither says, both cases are fitted and weighed.
+        Whether the beam holds K-alpha2, or its ratio to K-alpha1. ``"auto"`` follows the pattern or the name
+        of the wavelength; where neither says, both cases are fitted and weighed.
     impurities : sequence of {"m-ZrO2", "Na3PO4"}
         Phases whose lines may lie in the windows; an empty sequence switches them off.
 
@@ -96,15 +114,22 @@ def fit_pattern(
         return _refuse(refusal, base)
     if found[0].significance < LEAST_SIGNIFICANCE:
         return _refuse(
-            f"the three lines 104, 110 and 024 do not stand out (the weakest by {found[0].significance:.1f} standard "
-            "deviations); count longer, or check that the sample is a NASICON and the wavelength right",
+            "the three lines 104, 110 and 024 do not stand out (the weakest by "
+            f"{found[0].significance:.1f} standard deviations); count longer, or check that the sample is a "
+            "NASICON and the wavelength right",
             base,
         )
     chosen = _choose(pattern, beams, noise, found, phases)
     if chosen is None:
         return _refuse("no fit converged in the two windows; check that the sample is a NASICON", base)
     modes = _fit_everything(chosen, noise)
-    return _decide(modes, base, beams)
+    best = max(modes, key=lambda mode: mode.log_weight)
+    refusal = _misfit(best) or _not_nasicon(
+        best, prepare.missing_lines(pattern, beams[0], noise, *_cell(best))
+    )
+    if refusal:
+        return _refuse(refusal, base)
+    return _decide(modes, base)
 
 
 # ------------------------------------------------------------------------------------------ preparation
@@ -122,9 +147,9 @@ def _radiations(
         radiation = replace(parse_radiation(given, kalpha2=kalpha2), ambiguous=kalpha2 == "auto")
     else:
         radiation = parse_radiation(given, kalpha2=kalpha2)
-    if kalpha2 == "auto" and wavelength is None and pattern.kalpha2_ratio is not None:
-        if pattern.kalpha2_ratio == 0.0 or radiation.kalpha2_ang is not None:
-            radiation = radiation.with_ratio(pattern.kalpha2_ratio)
+    known = pattern.kalpha2_ratio if kalpha2 == "auto" and wavelength is None else None
+    if known is not None and (known == 0.0 or radiation.kalpha2_ang is not None):
+        radiation = radiation.with_ratio(known)
     if not radiation.ambiguous:
         return [radiation], notes
     return [radiation.with_ratio(KALPHA2_RATIO), radiation.with_ratio(0.0)], notes
@@ -156,7 +181,9 @@ def _choose(
     if not candidates:
         return None
     best = max(candidates, key=lambda c: c[0])
-    kept = [c for c in candidates if c[1] == best[1] and c[0] > best[0] - BEAM_MARGIN]
+    quality = best[3].better
+    explained = quality.chi2 < WELL_FITTED * max(quality.n_points - quality.n_parameters, 1)
+    kept = [c for c in candidates if c[1] == best[1] and (c[0] > best[0] - BEAM_MARGIN or not explained)]
     return [(c[2], c[3], c[4], c[5]) for c in kept]
 
 
@@ -180,16 +207,16 @@ def _fit_everything(chosen: list[tuple[Problem, Quick, float, float]], noise: pr
 # ------------------------------------------------------------------------------------------ decision
 
 
-def _decide(modes: list[Mode], base: dict[str, Any], beams: list[Radiation]) -> PatternFit:
+def _decide(modes: list[Mode], base: dict[str, Any]) -> PatternFit:
     top = max(mode.log_weight for mode in modes)
     weights = np.array([math.exp(EVIDENCE_SCALE * (mode.log_weight - top)) for mode in modes])
     weights /= weights.sum()
     keys = np.array([mode.solution.model.key for mode in modes])
-    best = {key: max((m for m in modes if m.solution.model.key == key), key=lambda m: m.log_weight) for key in set(keys)}
+    best = {
+        key: max((m for m in modes if m.solution.model.key == key), key=lambda m: m.log_weight)
+        for key in set(keys)
+    }
     overall = modes[int(np.argmax(weights))]
-    refusal = _misfit(overall)
-    if refusal:
-        return _refuse(refusal, base)
     by_model = {key: float(weights[keys == key].sum()) for key in ("rhombohedral", "monoclinic", "mixed")}
     probabilities = {"monoclinic": 0.0, "rhombohedral": 0.0, "mixed": 0.0}
     for mode, weight in zip(modes, weights.tolist(), strict=True):
@@ -208,16 +235,24 @@ def _decide(modes: list[Mode], base: dict[str, Any], beams: list[Radiation]) -> 
     if probabilities[phase] < CONFIDENT:
         phase = "undetermined"
     describe = "mixed" if phase == "mixed" else "monoclinic"
-    chosen = [(m, w) for m, w in zip(modes, weights.tolist(), strict=True) if m.solution.model.key == describe]
+    chosen = [
+        (m, w) for m, w in zip(modes, weights.tolist(), strict=True) if m.solution.model.key == describe
+    ]
     if phase in ("rhombohedral", "undetermined"):  # what the data say, whatever C2/c cells usually look like
         chosen = [(m, m.log_weight - prior_correction(m.solution)) for m, _ in chosen]
         highest = max(w for _, w in chosen)
         chosen = [(m, math.exp(w - highest)) for m, w in chosen]
     delta1, delta1_se = _average(chosen, "delta1")
     delta2, delta2_se = _average(chosen, "delta2")
-    cell_mode = best["mixed"] if phase == "mixed" else best["rhombohedral" if phase == "rhombohedral" else "monoclinic"]
+    cell_mode = (
+        best["mixed"]
+        if phase == "mixed"
+        else best["rhombohedral" if phase == "rhombohedral" else "monoclinic"]
+    )
     mixture = best["mixed"].solution
-    fraction, fraction_se = {"monoclinic": (1.0, 0.0), "rhombohedral": (0.0, 0.0)}.get(phase, _fraction(mixture))
+    fraction, fraction_se = {"monoclinic": (1.0, 0.0), "rhombohedral": (0.0, 0.0)}.get(
+        phase, _fraction(mixture)
+    )
     if phase == "undetermined":
         fraction = probabilities["monoclinic"] + probabilities["mixed"] * fraction
         fraction_se = 0.5
@@ -279,7 +314,7 @@ def _average(chosen: list[tuple[Mode, float]], name: str) -> tuple[float, float]
 
 
 def _fraction(solution: Any) -> tuple[float, float]:
-    """Monoclinic fraction of a mixture and its standard error; one line ratio is uncertain like the others."""
+    """Monoclinic fraction of a mixture and its standard error."""
     share = 1.0 / (1.0 + math.exp(-solution.value("logit_fraction")))
     return share, share * (1.0 - share) * solution.error("logit_fraction") * ERROR_SCALE
 
@@ -290,7 +325,9 @@ def _cell(mode: Mode) -> tuple[float, float]:
     a, c = math.exp(s.value("ln_a")), math.exp(s.value("ln_c"))
     if s.model.key == "rhombohedral":
         return a, c
-    nearest = monoclinic_distortion(monoclinic_cell_from_distortion(a, c, s.value("delta1"), s.value("delta2")))
+    nearest = monoclinic_distortion(
+        monoclinic_cell_from_distortion(a, c, s.value("delta1"), s.value("delta2"))
+    )
     return nearest.nearest_a_h_ang, nearest.nearest_c_h_ang
 
 
@@ -306,7 +343,10 @@ def _misfit(mode: Mode) -> str:
             f"scan with a step below {0.3 * width:.3f} deg"
         )
     if width > BROADEST_DEG * scale:
-        return f"the lines are {width:.2f} deg wide and hide any split; use a sharper instrument or anneal the sample"
+        return (
+            f"the lines are {width:.2f} deg wide and hide any split; "
+            "use a sharper instrument or anneal the sample"
+        )
     fitted = curve(solution, problem)
     background = problem.background @ solution.linear[-problem.background.shape[1] :]
     signal = float(np.sum(np.maximum(fitted - background, 0.0)))
@@ -317,6 +357,38 @@ def _misfit(mode: Mode) -> str:
         return (
             "none of the models describes the lines in the two windows "
             f"(residual {100.0 * residual / max(signal, 1e-9):.0f} % of the signal); is this a NASICON?"
+        )
+    return ""
+
+
+def _not_nasicon(mode: Mode, missing: str) -> str:
+    """Reasons to doubt that the lines are those of a NASICON; empty where there are none."""
+    solution = mode.solution
+    a_h, c_h = _cell(mode)
+    zero = solution.value("zero")
+    if missing:
+        return missing
+    if (
+        not (PLAUSIBLE_A[0] < a_h < PLAUSIBLE_A[1] and PLAUSIBLE_C[0] < c_h < PLAUSIBLE_C[1])
+        or abs(zero) > 0.3
+    ):
+        return (
+            f"the lines fit only a cell of a_h = {a_h:.3f}, c_h = {c_h:.2f} angstrom with a zero shift of "
+            f"{zero:+.2f} deg, outside what NASICONs have; check sample and wavelength"
+        )
+    if solution.model.key != "rhombohedral":
+        one, two = solution.value("delta1"), solution.value("delta2")
+        if abs(two) > 0.028 or abs(one) > 0.012:
+            return (
+                f"the lines fit only with delta1 = {one:+.3f}, delta2 = {two:+.3f}, beyond any NASICON; "
+                "check sample and wavelength"
+            )
+    total = float(solution.linear[:3].max())
+    if float(solution.linear[:3].min()) < FAINTEST * total:
+        return (
+            "one of the lines 104, 110 and 024 is next to absent "
+            f"(intensities {', '.join(f'{v / max(total, 1e-300):.2f}' for v in solution.linear[:3])}); "
+            "is this a NASICON?"
         )
     return ""
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from nasicon_struct.errors import PatternError
 
-#: phase -> (spacing in angstrom, intensity relative to the strongest line of the phase, which may lie elsewhere)
-#: of its lines between 3.0 and 5.2 angstrom.
+#: phase -> (spacing in angstrom, intensity relative to the strongest line of the phase, which may lie
+#: elsewhere) of its lines between 3.0 and 5.2 angstrom.
 #:
 #: - m-ZrO2 (baddeleyite): a 5.1505, b 5.2116, c 5.3173 angstrom, beta 99.230 deg and the structure of
 #:   C. J. Howard, R. J. Hill, B. E. Reichert, Acta Cryst. B44 (1988) 116.

@@ -1,7 +1,7 @@
 """The three models: rhombohedral, monoclinic, and both together, as parameters with priors and lines.
 
-Every model has the same three intensities (of the R-3c lines 104, 110 and 024, or of the pairs they become), the
-same background and impurity lines, and the same instrument parameters; so the models differ only in the
+Every model has the same three intensities (of the R-3c lines 104, 110 and 024, or of the pairs they become),
+the same background and impurity lines, and the same instrument parameters; so the models differ only in the
 metric and in how an intensity is shared out among lines. Shares have priors, because a mixture could imitate
 anything if they were free.
 """
@@ -27,17 +27,17 @@ LINE_WINDOW: Final = (0, 0, 1)
 _HEX: Final = np.array(HEX_LINES, dtype=float)
 _MONO: Final = np.array([hkl for pair in MONO_LINES for hkl in pair], dtype=float)
 
-#: ln of the intensity ratio of a pair, 4-fold over 2-fold line, relative to 2: mean at delta2 = -0.013 (it grows in
-#: proportion) and standard deviation. The means follow the C2/c refinements of Subramanian, Rudolf and Clearfield,
-#: J. Solid State Chem. 60 (1985) 172 (-0.55, -0.35, -0.02) and Xun et al. 2025, SI Table S2 (-0.08, -0.19, -0.08);
-#: the deviation also covers sodium order, dopants and texture.
+#: ln of the intensity ratio of a pair, 4-fold over 2-fold line, relative to 2: mean at delta2 = -0.013 (it
+#: grows in proportion) and standard deviation. The means follow the C2/c refinements of Subramanian, Rudolf
+#: and Clearfield, J. Solid State Chem. 60 (1985) 172 (-0.55, -0.35, -0.02) and Xun et al. 2025, SI Table S2
+#: (-0.08, -0.19, -0.08); the deviation also covers sodium order, dopants and texture.
 PAIR_RATIO_MEAN: Final = (-0.25, -0.25, -0.05)
 PAIR_RATIO_SD: Final = 0.30
 PAIR_RATIO_AT: Final = -0.013
 #: In a mixture, ln of (R intensity / M intensity) of one line relative to the others.
 PHASE_RATIO_SD: Final = 0.25
-#: Distortion of a C2/c phase: mean and standard deviation. Published cells have delta2 from -0.0196 to -0.011 and
-#: delta1 from -0.004 to 0; small |delta2| stays possible.
+#: Distortion of a C2/c phase: mean and standard deviation. Published cells have delta2 from -0.0196 to
+#: -0.011 and delta1 from -0.004 to 0; small |delta2| stays possible.
 DELTA1_PRIOR: Final = (-0.0018, 0.0018)
 DELTA2_PRIOR: Final = (-0.012, 0.006)
 #: Broader priors for the search of the monoclinic model; the ones above are weighed in afterwards.

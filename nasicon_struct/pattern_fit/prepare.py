@@ -15,17 +15,18 @@ from nasicon_struct.pattern_fit.solver import ImpurityLine, Problem
 
 FloatArray = NDArray[Any]
 
-#: Hexagonal cells searched, angstrom: NaGe2P3O12 is the smallest oxide NASICON in the literature table, Na4Zr2Si3O12
-#: and Na3.8Zr2Si2.8P0.2O12 the largest.
-A_RANGE_ANG: Final = (8.35, 9.30)
+#: Hexagonal cells searched, angstrom: NaGe2P3O12 (8.146, 21.504) is the smallest in the literature table,
+#: Na4Zr2Si3O12 and Na3.8Zr2Si2.8P0.2O12 the largest.
+A_RANGE_ANG: Final = (8.05, 9.30)
 C_RANGE_ANG: Final = (21.3, 23.3)
-#: Half-width of a window beyond its lines, as a relative change of spacing (0.6 degree at 19.4, Cu), and the least
-#: that must be covered.
+#: Half-width of a window beyond its lines, as a relative change of spacing (0.6 degree at 19.4, Cu), and the
+#: least that must be covered.
 MARGIN: Final = 0.031
 LEAST_MARGIN: Final = 0.012
 #: Points per fit; finer scans are summed to about this many.
 _MAX_POINTS: Final = 700
-#: Lines that help to find the cell where the scan holds them (hexagonal indices); the first three are the fit's.
+#: Lines that help to find the cell where the scan holds them (hexagonal indices); the first three are the
+#: fit's.
 _SEARCH_LINES: Final = ((1, 0, 4), (1, 1, 0), (0, 2, 4), (0, 1, 2), (1, 1, 3), (1, 1, 6))
 
 
@@ -52,36 +53,79 @@ class Noise:
         return np.sqrt(np.maximum(self.gain * np.maximum(expected, 0.0), self.floor))
 
 
-def measure_noise(pattern: PowderPattern) -> Noise:
-    """Find the noise of a scan: counts, counts times a factor, or next to none.
+def _scatter(y: FloatArray, stride: int) -> tuple[FloatArray, FloatArray]:
+    """Squared third differences as estimates of the variance, and the local mean, of every nth point."""
+    parts = [y[start::stride] for start in range(stride)]
+    parts = [part for part in parts if len(part) > 4]
+    squares = [np.diff(part, n=3) ** 2 / 20.0 for part in parts]
+    means = [np.convolve(part, np.full(4, 0.25), mode="valid") for part in parts]
+    return np.concatenate(squares), np.concatenate(means)
 
-    Third differences cancel what is smooth, so what is left of them is scatter; their median over the whole scan
-    is dominated by background points.
+
+def measure_noise(pattern: PowderPattern) -> Noise:
+    """Find the noise of a scan: counts, counts times a factor, smoothed data, or next to none.
+
+    Third differences cancel what is smooth, so what is left of them is scatter; medians are taken, over the
+    background and over the lines. Scatter that grows when points are left out shows that neighbours are
+    correlated.
     """
     y = pattern.intensity
     top = float(y.max())
-    differences = np.diff(y, n=3) ** 2 / 20.0
-    local = np.convolve(y, np.full(4, 0.25), mode="valid")
-    used = local > 1e-6 * top
-    measured = 0.0
-    if used.sum() > 10:
-        measured = float(np.median(differences[used] / local[used])) / 0.4549
     if pattern.sigma is not None and np.all(pattern.sigma > 0.0):
         ratio = pattern.sigma**2 / np.maximum(y, 1e-3 * top)
-        gain = float(np.median(ratio[y > 0.05 * top])) if np.any(y > 0.05 * top) else float(np.median(ratio))
-        return Noise(gain, 0.7 * min(gain, float(np.median(pattern.sigma**2))), "")
-    if pattern.is_counts and measured < 1.6 and (measured > 0.5 or float(np.median(y)) < 8.0):
+        high = y > 0.05 * top
+        gain = float(np.median(ratio[high])) if high.any() else float(np.median(ratio))
+        return Noise(gain, max(0.7 * gain**2, 0.5 * float(np.min(pattern.sigma) ** 2)), "")
+    squares, means = _scatter(y, 1)
+    low = means < 0.15 * top
+    variance = float(np.median(squares[low])) / _CHI2_MEDIAN if low.sum() > 20 else 0.0
+    level = float(np.median(means[low])) if low.sum() > 20 else 0.0
+    gains = [variance / level] if level > 0.0 else []
+    high = means > 0.3 * top
+    if high.sum() > 12:
+        gains.append(float(np.median(squares[high] / means[high])) / _CHI2_MEDIAN)
+    measured = min(gains, default=0.0)
+    if pattern.is_counts and measured < 1.6 and (measured > 0.5 or level < 8.0):
         return Noise(1.0, 0.7, "")
     quiet = top / 1.0e4
-    if measured < quiet * 0.05:
-        return Noise(quiet, 0.7 * quiet, "the scan has next to no noise; it was weighted as 10 000 counts at the top")
-    if pattern.is_counts and measured <= 0.5:
-        return Noise(1.0, 0.7, "the counts scatter less than counts do, so they were smoothed; errors are too small")
-    return Noise(
-        measured,
-        0.7 * measured,
-        f"the intensities are no plain counts; their scatter amounts to {measured:.3g} per unit of intensity",
+    if measured < 0.05 * quiet:
+        return Noise(
+            quiet,
+            0.7 * quiet**2,
+            "the scan has next to no noise; it was weighted as 10 000 counts at the top",
+        )
+    correlated = _correlation_length(y, low)
+    note = (
+        f"the intensities are no plain counts; their scatter amounts to {measured:.3g} per unit of intensity"
     )
+    if correlated > 1:
+        squares, means = _scatter(y, correlated)
+        low = means < 0.15 * top
+        variance = correlated * float(np.median(squares[low])) / _CHI2_MEDIAN
+        measured = variance / max(float(np.median(means[low])), 1e-9 * top)
+        note = f"neighbouring points are correlated over about {correlated} steps (smoothed data?)"
+    return Noise(measured, max(0.7 * measured**2, variance if level < 0.002 * top else 0.0), note)
+
+
+#: Median of chi-squared with one degree of freedom.
+_CHI2_MEDIAN: Final = 0.4549
+
+
+def _correlation_length(y: FloatArray, low: FloatArray) -> int:
+    """Steps after which the scatter of the background no longer grows; 1 for independent points."""
+    if low.sum() < 100:
+        return 1
+    top = float(y.max())
+    strides = (1, 2, 3, 4, 6, 8, 12)
+    levels = []
+    for stride in strides:
+        squares, means = _scatter(y, stride)
+        quiet = means < 0.15 * top
+        levels.append(float(np.median(squares[quiet])) if quiet.sum() > 50 else 0.0)
+    highest = max(levels[:5])
+    if levels[0] > 0.6 * highest:
+        return 1
+    return next(s for s, v in zip(strides, levels, strict=True) if v >= 0.8 * highest)
 
 
 def bragg_deg(inverse_d: FloatArray, wavelength_ang: float) -> FloatArray:
@@ -102,6 +146,9 @@ def _excess(pattern: PowderPattern, noise: Noise, width_deg: float) -> tuple[Flo
 
     stride = max(1, wide // 60)
     background = np.percentile(sliding_window_view(padded, wide)[:, ::stride], 20, axis=1)
+    background = background + 0.84 * noise.sigma(
+        background
+    )  # the 20th percentile of noise lies this far down
     kernel = np.ones(narrow)
     area = np.convolve(y - background, kernel, mode="same")
     spread = np.sqrt(np.convolve(noise.sigma(np.maximum(y, background)) ** 2, kernel, mode="same"))
@@ -131,8 +178,9 @@ class Found:
 def find_cells(pattern: PowderPattern, radiation: Radiation, noise: Noise, *, count: int = 2) -> list[Found]:
     """Find hexagonal cells whose 104, 110 and 024 lines stand out, best first.
 
-    104 and 110 can be exchanged without moving 024 (the sum of their 1/d^2 is that of 024), so up to two distinct
-    cells come back; other lines within the scan (012, 113, 116) and the usual range of cells tell them apart.
+    104 and 110 can be exchanged without moving 024 (the sum of their 1/d^2 is that of 024), so up to two
+    distinct cells come back; other lines within the scan (012, 113, 116) and the usual range of cells tell
+    them apart.
     """
     grid, excess = _excess(pattern, noise, 0.22 * _scale(radiation.wavelength_ang))
     a = np.arange(A_RANGE_ANG[0], A_RANGE_ANG[1] + 1e-9, 0.008)
@@ -180,7 +228,7 @@ def line_angles(a_h_ang: float, c_h_ang: float, wavelength_ang: float) -> FloatA
 
 
 def windows(found: Found, pattern: PowderPattern, radiation: Radiation) -> list[tuple[float, float]] | None:
-    """Return the two windows in degrees, as far as the scan reaches; None where it does not reach far enough."""
+    """Return the two windows in degrees, or None where the scan does not reach far enough."""
     angles = line_angles(found.a_h_ang, found.c_h_ang, radiation.wavelength_ang)
     out = []
     for low, high in ((angles[:2].min(), angles[:2].max()), (angles[2], angles[2])):
@@ -243,7 +291,7 @@ def build_problem(
 
 
 def guess_width(problem: Problem) -> float:
-    """Estimate the line width from the steepest slope of the smoothed data, degrees; good within a factor of two."""
+    """Estimate the line width from the runs above half maximum, degrees; good within a factor of two."""
     step = float(np.median(np.diff(problem.x)))
     y = problem.y - np.percentile(problem.y, 15)
     guess = []
@@ -267,14 +315,52 @@ def range_problem(pattern: PowderPattern, radiation: Radiation, found: list[Foun
         low, high = pattern.two_theta_deg[0], pattern.two_theta_deg[-1]
         return (
             f"the scan runs from {low:.2f} to {high:.2f} deg, but the lines 104, 110 and 024 lie near "
-            f"{typical[0]:.1f}, {typical[1]:.1f} and {typical[2]:.1f} deg at {radiation.wavelength_ang:.4f} angstrom; "
-            "measure both regions with half a degree on either side"
+            f"{typical[0]:.1f}, {typical[1]:.1f} and {typical[2]:.1f} deg "
+            f"at {radiation.wavelength_ang:.4f} angstrom; measure both regions, half a degree on either side"
         )
     for low, high in windows(reached[0], pattern, radiation) or ():
         inside = (pattern.two_theta_deg >= low) & (pattern.two_theta_deg <= high)
         if inside.sum() < 25:
-            return f"only {int(inside.sum())} points lie between {low:.2f} and {high:.2f} deg; scan with a finer step"
+            return f"only {int(inside.sum())} points lie from {low:.2f} to {high:.2f} deg; use a finer step"
         gap = float(np.diff(pattern.two_theta_deg[inside]).max())
         if gap > 6.0 * pattern.step_deg and gap > 0.15 * radiation.wavelength_ang / 1.5405929:
-            return f"the scan has a gap of {gap:.2f} deg between {low:.2f} and {high:.2f} deg; measure it whole"
+            return (
+                f"the scan has a gap of {gap:.2f} deg between {low:.2f} and {high:.2f} deg; measure it whole"
+            )
     return ""
+
+
+def missing_lines(
+    pattern: PowderPattern, radiation: Radiation, noise: Noise, a_h_ang: float, c_h_ang: float
+) -> str:
+    """Why other strong lines of a NASICON that the scan should hold are absent; empty where they are there.
+
+    113 and 116 are strong in every NASICON; each is looked for within 0.5 degree (Cu), which covers any
+    split.
+    """
+    scale = _scale(radiation.wavelength_ang)
+    grid, excess = _excess(pattern, noise, 0.22 * scale)
+    strongest = float(
+        np.max([_highest(grid, excess, v, 0.3 * scale) for v in _window_lines(a_h_ang, c_h_ang, radiation)])
+    )
+    for h, k, el in ((1, 1, 3), (1, 1, 6)):
+        inverse = math.sqrt(4.0 / 3.0 * (h * h + h * k + k * k) / a_h_ang**2 + el * el / c_h_ang**2)
+        angle = float(bragg_deg(np.array(inverse), radiation.wavelength_ang))
+        if not math.isfinite(angle) or not grid[0] + 0.8 * scale < angle < grid[-1] - 0.8 * scale:
+            continue
+        height = _highest(grid, excess, angle, 0.5 * scale)
+        if strongest > 15.0 and height < 0.08 * strongest:
+            return (
+                f"the line {h}{k}{el} expected near {angle:.1f} deg is absent, though every NASICON "
+                "shows it; check sample and wavelength"
+            )
+    return ""
+
+
+def _window_lines(a_h_ang: float, c_h_ang: float, radiation: Radiation) -> list[float]:
+    return [float(v) for v in line_angles(a_h_ang, c_h_ang, radiation.wavelength_ang)]
+
+
+def _highest(grid: FloatArray, excess: FloatArray, angle: float, reach: float) -> float:
+    near = np.abs(grid - angle) < reach
+    return float(excess[near].max()) if near.any() else 0.0

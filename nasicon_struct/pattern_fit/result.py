@@ -68,7 +68,10 @@ class FittedModel(MSONable):
         return {
             "@module": type(self).__module__,
             "@class": type(self).__name__,
-            **{k: getattr(self, k) for k in ("key", "chi2", "n_parameters", "bic", "log_evidence", "probability")},
+            **{
+                k: getattr(self, k)
+                for k in ("key", "chi2", "n_parameters", "bic", "log_evidence", "probability")
+            },
             "lines": [[s, list(h), t, i] for s, h, t, i in self.lines],
             "curve": self.curve.tolist(),
             "values": {k: list(v) for k, v in self.values.items()},
@@ -89,18 +92,18 @@ class PatternFit(MSONable):
     phase : str
         ``"monoclinic"``, ``"rhombohedral"``, ``"mixed"`` or ``"undetermined"``.
     probability_monoclinic : float or None
-        Probability that a formula unit taken at random belongs to a monoclinic phase: that of the monoclinic model
-        plus that of the mixture times its monoclinic fraction. None when the fit was refused.
+        Probability that a formula unit taken at random belongs to a monoclinic phase: that of the monoclinic
+        model plus that of the mixture times its monoclinic fraction. None when the fit was refused.
     probabilities : dict of str to float
         Of the three answers; empty when the fit was refused. A monoclinic model whose delta2 is not below
         -0.004 counts as rhombohedral by metric.
     fraction_monoclinic : float or None
-        Share of the monoclinic phase in the diffracted intensity of the lines fitted, which is close to its mole
-        fraction; 1 or 0 for a single phase.
+        Share of the monoclinic phase in the diffracted intensity of the lines fitted, which is close to its
+        mole fraction; 1 or 0 for a single phase.
     fraction_monoclinic_se : float or None
     delta1, delta1_se, delta2, delta2_se : float or None
-        Distortion (dimensionless) of the monoclinic component, or, in a rhombohedral sample, what the monoclinic
-        model makes of it; standard errors include the noise, the correlations and the priors.
+        Distortion (dimensionless) of the monoclinic component, or, in a rhombohedral sample, what the
+        monoclinic model makes of it; standard errors include the noise, the correlations and the priors.
     a_h_ang, a_h_se_ang, c_h_ang, c_h_se_ang : float or None
         Nearest hexagonal cell of the phase (of the monoclinic component in a mixture), angstrom.
     zero_shift_deg, zero_shift_se_deg : float or None

@@ -1,7 +1,7 @@
 """The line shape of the fit and its derivatives: an asymmetric pseudo-Voigt, K-alpha1 and K-alpha2 together.
 
-The line has half widths ``w (1 + s)/2`` below and ``w (1 - s)/2`` above its maximum, with ``s`` proportional to
-``cot(2 theta)`` as axial divergence makes it; ``w`` may differ between the two windows.
+The line has half widths ``w (1 + s)/2`` below and ``w (1 - s)/2`` above its maximum, with ``s`` proportional
+to ``cot(2 theta)`` as axial divergence makes it; ``w`` may differ between the two windows.
 """
 
 from __future__ import annotations

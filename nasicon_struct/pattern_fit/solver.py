@@ -1,8 +1,9 @@
-"""Least squares with non-negative intensities projected out (variable projection), and the evidence of a model.
+"""Least squares with non-negative intensities projected out (variable projection), and the evidence of a
+model.
 
-For given positions and shapes the best non-negative intensities and background follow from linear least squares;
-only the remaining parameters are searched, by Levenberg-Marquardt with exact derivatives (Kaufman's form of the
-projected Jacobian). G. H. Golub and V. Pereyra, Inverse Problems 19 (2003) R1, review the method.
+For given positions and shapes the best non-negative intensities and background follow from linear least
+squares; only the remaining parameters are searched, by Levenberg-Marquardt with exact derivatives (Kaufman's
+form of the projected Jacobian). G. H. Golub and V. Pereyra, Inverse Problems 19 (2003) R1, review the method.
 """
 
 from __future__ import annotations
@@ -149,7 +150,9 @@ class Evaluator:
         self.phases = problem.impurity_phases
         wavelength = problem.radiation.wavelength_ang
         inside = [[line for line in problem.impurities if line.window == w] for w in (0, 1)]
-        self.foreign = [np.array([3 + self.phases.index(i.phase) for i in part], dtype=int) for part in inside]
+        self.foreign = [
+            np.array([3 + self.phases.index(i.phase) for i in part], dtype=int) for part in inside
+        ]
         self.foreign_weight = [np.array([i.relative for i in part]) for part in inside]
         self.foreign_angle = [
             np.array([2.0 * math.degrees(math.asin(min(0.5 * wavelength / i.d_ang, 1.0))) for i in part])
@@ -220,7 +223,9 @@ class Evaluator:
         factor = math.exp(float(theta[names["ln_impurity_width"]]))
         for w in (0, 1):
             mine, foreign = self.mine[w], self.foreign[w]
-            log_width = float(theta[names["ln_width"]]) + (float(theta[names["ln_width_ratio"]]) if w else 0.0)
+            log_width = float(theta[names["ln_width"]]) + (
+                float(theta[names["ln_width_ratio"]]) if w else 0.0
+            )
             wide = math.exp(min(max(log_width, -6.0), 2.0))
             centers = np.concatenate([position[mine], self.foreign_angle[w] + zero + shift])
             widths = np.full(len(centers), wide)
@@ -375,11 +380,12 @@ def _finish(
     active = linear > 0.0
     weighted = columns[:, active] / problem.sigma[:, None]
     scale = np.maximum(linear[active], 1e-12)
-    q, r = np.linalg.qr(weighted * scale)
+    q, _ = np.linalg.qr(weighted * scale)
     outside = slopes - q @ (q.T @ slopes)
     hessian = outside.T @ outside + np.eye(len(theta))
     covariance = np.linalg.inv(hessian) * np.outer(sd, sd)
-    # Linear coefficients have a flat prior on their logarithm scale; three intensities enter every model alike.
+    # Linear coefficients have a flat prior on their logarithm scale; three intensities enter every model
+    # alike.
     lines = active[:3].sum()
     _, log_det = np.linalg.slogdet(hessian)
     _, r_lines = np.linalg.qr(weighted[:, :lines] * scale[:lines]) if lines else (None, np.eye(1))
