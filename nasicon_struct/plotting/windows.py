@@ -61,9 +61,9 @@ def plot_windows(
 
     Notes
     -----
-    Filled bar: window of a phase on the hull. Hatched, dashed outline: no window of the compound (above the hull,
-    or without an energy); the range in which the mixture it would form exchanges nothing. Light bands: 95 % interval
-    of each limit.
+    Filled bar: window of a phase on the hull. Hatched, dashed outline: no window of the compound (above the
+    hull, or without an energy); the range in which the mixture it would form exchanges nothing. Light bands:
+    95 % interval of each limit.
     """
     items = [windows] if isinstance(windows, StabilityWindow) else list(windows)
     if not items:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nasicon_struct.stability.batch import WindowTable, energies_above_hull, hull_energies, windows
 from nasicon_struct.stability.error_model import ErrorModel, error_model, fit_error_model
 from nasicon_struct.stability.grand import chemical_potentials_absolute_ev, grand_potential_diagram
 from nasicon_struct.stability.published import PublishedWindow, published_windows
@@ -35,17 +36,21 @@ __all__ = [
     "ToleranceWindow",
     "TopotacticWindow",
     "WindowStep",
+    "WindowTable",
     "WindowUncertainty",
     "chemical_potentials_absolute_ev",
     "element_profile",
+    "energies_above_hull",
     "error_model",
     "fit_error_model",
     "gas_reservoir",
     "grand_potential_diagram",
+    "hull_energies",
     "parse_reservoir",
     "published_windows",
     "saturated",
     "stability_window",
     "tolerance_window",
     "topotactic_window",
+    "windows",
 ]

@@ -215,15 +215,49 @@ class Hull:
         if self.full:
             low, high = self._slopes_of_planes(compositions, column)
         else:
-            sides = []
-            for sign in (-1, 1):
-                directions = simplex.perturbation(len(self.elements), column, sign)
-                solved = simplex.solve(self.x, self.e, compositions, self.elements_at, directions=directions)
-                self._remember(solved)
-                sides.append(solved.mu_ev[:, column])
-            low, high = sides
+            low = self._slopes_of_cache(compositions, column, -1)
+            high = self._slopes_of_cache(compositions, column, +1)
         low = np.where(compositions[:, column] <= 1e-12 * compositions.sum(axis=1), -np.inf, low)
         return low, high
+
+    def _slopes_of_cache(self, compositions: np.ndarray, column: int, sign: int) -> np.ndarray:
+        """Return one-sided derivatives from the known facets, finding those that are lacking."""
+        result = np.empty(len(compositions))
+        pending = np.arange(len(compositions))
+        if sign < 0:
+            result[compositions[:, column] <= 0] = -np.inf
+            pending = np.flatnonzero(compositions[:, column] > 0)
+        while len(pending):
+            if len(self._planes):
+                slopes, certain = self._one_sided(compositions[pending], column, sign)
+                result[pending[certain]] = slopes[certain]
+                pending = pending[~certain]
+            spread = np.arange(0, len(pending), max(1, len(pending) // _SOLVED_AT_ONCE))[:_SOLVED_AT_ONCE]
+            if not len(spread):
+                break
+            solved = self.side(compositions[pending[spread]], column, sign)
+            result[pending[spread]] = solved.mu_ev[:, column]
+            self._remember(solved)
+            pending = np.delete(pending, spread)
+        return result
+
+    def _one_sided(self, compositions: np.ndarray, column: int, sign: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the outermost slope among the known facets, and whether its facet holds what comes next."""
+        slopes, certain = np.empty(len(compositions)), np.empty(len(compositions), dtype=bool)
+        direction = sign * self._inverses[:, column, :]
+        step = max(1, _BLOCK // max(1, len(self._planes)))
+        for at in range(0, len(compositions), step):
+            block = compositions[at : at + step]
+            total = block.sum(axis=1, keepdims=True)
+            values = block @ self._planes.T
+            ties = values >= values.max(axis=1, keepdims=True) - TIE_TOLERANCE_EV * total
+            facet = np.argmax(np.where(ties, sign * self._planes[:, column], -np.inf), axis=1)
+            held = np.einsum("me,mej->mj", block, self._inverses[facet])
+            noise = 1e-11 * total
+            inside = (held > noise) | ((held >= -noise) & (direction[facet] >= -1e-11))
+            slopes[at : at + step] = self._planes[facet, column]
+            certain[at : at + step] = inside.all(axis=1)
+        return slopes, certain
 
     def _slopes_of_planes(self, compositions: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.empty(len(compositions)), np.empty(len(compositions))

@@ -126,7 +126,7 @@ def gas_reservoir(
     return Reservoir(
         element=element,
         mu_relative_ev=energy / atoms,
-        description=f"{gas} gas at {temperature_k:g} K and {pressure_bar:g} bar; zero is {element} at {reference}",
+        description=f"{gas} at {temperature_k:g} K and {pressure_bar:g} bar, {element} at {reference} as 0",
         source=_SHOMATE_SOURCE + (f"; {_H0_SOURCE}" if reference == "0 K" else ""),
     )
 

@@ -138,7 +138,7 @@ def element_profile(
 
 
 def _resolve(case: Case, plateau: Plateau) -> tuple[list[int], list[Any], dict[str, Any], bool]:
-    """Return phases, units and exchange of a row; where a stable target exchanges nothing, the target itself."""
+    """Return phases, units, exchange of a row; where a stable target exchanges nothing, the target itself."""
     is_target = bool(case.is_stable) and case.open_element not in plateau.exchanged
     if is_target:
         return *case.own_units(), {}, True

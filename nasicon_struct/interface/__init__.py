@@ -1,0 +1,26 @@
+"""Interfaces: what two materials form with each other, closed or at a voltage, and whether it passivates."""
+
+from __future__ import annotations
+
+from nasicon_struct.interface.maps import InterfaceMap, interface_map
+from nasicon_struct.interface.passivation import (
+    ElectronicCharacter,
+    Interphase,
+    electronic_character,
+    interphase,
+    judge,
+)
+from nasicon_struct.interface.reactions import InterfaceKink, InterfaceReactions, interface_reactions
+
+__all__ = [
+    "ElectronicCharacter",
+    "InterfaceKink",
+    "InterfaceMap",
+    "InterfaceReactions",
+    "Interphase",
+    "electronic_character",
+    "interface_map",
+    "interface_reactions",
+    "interphase",
+    "judge",
+]
