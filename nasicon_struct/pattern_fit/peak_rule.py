@@ -21,7 +21,7 @@ from nasicon_struct.pattern_fit import prepare
 #: What misleads the rule, whatever the pattern.
 CAVEATS: Final = (
     "the heights at 19.2 and 19.6 measure the splitting of 104 against the line width: the same crystal reads "
-    "rhombohedral on a broad instrument and monoclinic on a sharp one",
+    "rhombohedral on a broad instrument, monoclinic on a sharp one",
     "sodium occupancy and dopants change the intensities: R-3c NaZr2P3O12 has I(19.2)/I(19.6) = 0.76, so it "
     "reads monoclinic",
     "near 34.5 degrees R-3c itself has two lines, 214 and 300, and m-ZrO2 has 002 and 020 (34.14, 34.39): a "

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib.pyplot as plt
 import numpy as np
+from numpy.typing import NDArray
 
 from nasicon_struct.diffraction import PowderPattern, Reflection
 from nasicon_struct.errors import PatternError
+from nasicon_struct.pattern_fit import FittedModel, PatternFit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _GREYS = ("black", "0.45", "0.65", "0.25")
-_STYLES = ("-", "--", "-.", ":")
+#: Colour, line style and width of each model; told apart in grey by the style.
+_STYLE: Final = {
+    "rhombohedral": ("0.55", "--", 1.3, "R-3c"),
+    "monoclinic": ("black", "-", 1.1, "C2/c"),
+    "mixed": ("0.25", "-.", 1.2, "both"),
+}
+#: Left edge, width of the two columns; bottom, height of curves, ticks and residuals (parts of the axes).
+_COLUMNS: Final = ((0.0, 0.485), (0.515, 0.485))
+_CURVES: Final = (0.47, 0.53)
+_TICKS: Final = (0.31, 0.14)
+_RESIDUALS: Final = (0.0, 0.27)
 
 
 def plot_pattern(
@@ -155,3 +167,112 @@ def _label_lines(
             linespacing=1.0,
         )
     ax.set_ylim(-0.12 * unit, (highest + 0.03) * unit)
+
+
+def plot_pattern_fit(fit: PatternFit, ax: Axes | None = None, *, models: tuple[str, ...] = ()) -> Axes:
+    """Draw a profile fit: data and fitted curves in both windows, Bragg angles in both settings, residuals.
+
+    Parameters
+    ----------
+    fit : PatternFit
+        As :func:`fit_pattern` returns it; it must not have been refused.
+    ax : matplotlib Axes, optional
+        Its area is divided into panels; a new figure when absent.
+    models : tuple of {"rhombohedral", "monoclinic", "mixed"}
+        Curves drawn; the two single phases and, where it is the most probable, the mixture when empty.
+
+    Returns
+    -------
+    matplotlib Axes
+        The frame that holds the panels.
+
+    Raises
+    ------
+    PatternError
+        If the fit was refused, so that there is nothing to draw, or a model is unknown.
+    """
+    if not fit.models:
+        raise PatternError(f"the fit was refused and has no curves: {fit.refusal}")
+    best = fit.best_model
+    assert best is not None
+    shown = models or tuple(k for k in _STYLE if k in fit.models and (k != "mixed" or best.key == "mixed"))
+    unknown = [k for k in shown if k not in fit.models]
+    if unknown:
+        raise PatternError(f"the fit has no model {unknown[0]!r}; it has {', '.join(fit.models)}")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.5, 4.8))
+        ax.figure.subplots_adjust(left=0.1, right=0.985, top=0.9, bottom=0.12)
+    ax.set_axis_off()
+    gap = int(np.argmax(np.diff(fit.two_theta_deg))) + 1
+    parts = (slice(0, gap), slice(gap, None))
+    top = 1.08 * float(fit.intensity.max())
+    largest = 1.0
+    panels = []
+    for column, (part, (left, width)) in enumerate(zip(parts, _COLUMNS, strict=True)):
+        curves, ticks, residuals = (
+            ax.inset_axes((left, bottom, width, height)) for bottom, height in (_CURVES, _TICKS, _RESIDUALS)
+        )
+        x = fit.two_theta_deg[part]
+        curves.plot(x, fit.intensity[part], ".", color="0.3", ms=3.2, label="data" if column else None)
+        for offset, key in enumerate(shown):
+            color, style, thickness, name = _STYLE[key]
+            model = fit.models[key]
+            label = f"{name}, $\\chi^2$ = {model.chi2:.0f}" if column else None
+            curves.plot(x, model.curve[part], style, color=color, lw=thickness, label=label)
+            residual = (fit.intensity[part] - model.curve[part]) / fit.sigma[part]
+            residuals.plot(x, residual, style, color=color, lw=0.8, zorder=3 - offset)
+            largest = max(largest, float(np.percentile(np.abs(residual), 99.5)))
+        _draw_ticks(ticks, fit, x)
+        curves.set_ylim(0, top)
+        for panel in (curves, ticks, residuals):
+            panel.set_xlim(float(x[0]), float(x[-1]))
+        curves.set_xticklabels([])
+        ticks.set_xticks([])
+        residuals.axhline(0, color="0.7", lw=0.6)
+        panels.append((curves, ticks, residuals))
+    for curves, ticks, residuals in panels:
+        residuals.set_ylim(-1.15 * largest, 1.15 * largest)
+        residuals.set_xlabel(r"$2\theta$ (degree)")
+    for panel in panels[1][:3]:
+        panel.set_yticklabels([])
+    panels[0][0].set_ylabel("intensity")
+    panels[0][2].set_ylabel(r"residual ($\sigma$)")
+    panels[1][0].legend(fontsize=8, frameon=False, loc="upper right")
+    ax.set_title(_title(fit), fontsize=10)
+    return ax
+
+
+def _title(fit: PatternFit) -> str:
+    p = fit.probabilities
+    head = f"{fit.phase}"
+    if fit.phase in p:
+        head += f" (P = {p[fit.phase]:.2f})"
+    return (
+        f"{head}   $\\delta_1$ = {fit.delta1:+.4f}({round(1e4 * (fit.delta1_se or 0)):d})   "
+        f"$\\delta_2$ = {fit.delta2:+.4f}({round(1e4 * (fit.delta2_se or 0)):d})"
+    )
+
+
+def _draw_ticks(ax: Axes, fit: PatternFit, x: NDArray[Any]) -> None:
+    """Bragg angles of K-alpha1 of both settings, with indices."""
+    rows = (("monoclinic", "C2/c", 0.62), ("rhombohedral", "R-3c", 0.05))
+    for key, setting, height in rows:
+        lines = _lines(fit.models.get("mixed" if fit.phase == "mixed" else key), setting)
+        inside = sorted((t, hkl) for hkl, t in lines if x[0] < t < x[-1])
+        ax.vlines([t for t, _ in inside], height, height + 0.16, color="black", lw=1.0)
+        shift = 0.032 * float(x[-1] - x[0])
+        placed = -np.inf
+        for angle, hkl in inside:
+            at = max(angle, placed + 2.4 * shift)
+            placed = at
+            ax.text(at, height + 0.17, format_hkl(hkl), fontsize=6.5, ha="center", va="bottom")
+        if inside:
+            ax.text(0.01, height + 0.08, setting, transform=ax.get_yaxis_transform(), fontsize=7, va="center")
+    ax.set_ylim(0, 1.1)
+    ax.set_yticks([])
+
+
+def _lines(model: FittedModel | None, setting: str) -> list[tuple[tuple[int, int, int], float]]:
+    if model is None:
+        return []
+    return [(hkl, angle) for name, hkl, angle, _ in model.lines if name == setting]
