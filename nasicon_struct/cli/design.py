@@ -1,0 +1,84 @@
+"""``nasicon-struct design``: everything about one composition, a series or a file of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nasicon_struct.cli.common import echo_json, echo_table, json_option
+
+EPILOG = """\b
+Examples:
+  nasicon-struct design "Na3.4Zr1.7Sc0.2Zn0.1Si2PO12" --out design-out
+  nasicon-struct design "Na3.2+2xZr1.8-xSc0.2ZnxSi2PO12" --x 0,0.05,0.1 --out series
+  nasicon-struct design candidates.csv --out batch
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("target", metavar="FORMULA|FILE")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="design-out", show_default=True)
+@click.option("--x", "x_values", metavar="LIST", help="Values of x in a series, such as 0,0.05,0.1.")
+@click.option("--parent", default="xun2025_s2", show_default=True, help="Refined parent of the average cell.")
+@click.option("--temperature-k", type=float, default=298.15, show_default=True)
+@click.option("--source", help="Entry set of the window.")
+@json_option
+def command(
+    target: str,
+    out: Path,
+    x_values: str | None,
+    parent: str,
+    temperature_k: float,
+    source: str | None,
+    as_json: bool,
+) -> None:
+    """Judge a composition: cells, phase, powder pattern and stability window, into the folder --out."""
+    from nasicon_struct.composition import NasiconComposition, composition_series
+    from nasicon_struct.design import design, folder_name, read_formulas, summary, write_report
+    from nasicon_struct.errors import CompositionError, NasiconError
+
+    many = True
+    formulas: list[str] = []
+    if x_values is not None:
+        formulas = [c.formula for c in composition_series(target, x=x_values.split(","))]
+    elif "." in target[1:] and Path(target).suffix in (".csv", ".txt", ".dat") and not Path(target).exists():
+        raise CompositionError(f"there is no file {target}; give a formula or an existing file of formulas")
+    elif Path(target).is_file():
+        formulas = list(read_formulas(target))
+        if not formulas:
+            raise CompositionError(f"{target} holds no formula; write one a line")
+    else:
+        formulas, many = [NasiconComposition.from_formula(target).formula], False
+    rows, failures = [], []
+    for formula in formulas:
+        try:
+            report = design(formula, parent=parent, temperature_k=temperature_k, source=source)
+        except NasiconError as error:
+            if not many:
+                raise
+            failures.append((formula, str(error)))
+            continue
+        folder = out / folder_name(report.composition) if many else out
+        write_report(report, folder)
+        rows.append({**summary(report), "folder": str(folder)})
+    if as_json:
+        echo_json(rows if many else rows[0])
+    else:
+        echo_table([_row(row) for row in rows], ["formula", "phase", "P(C2/c)", "stability", "folder"])
+    for formula, message in failures:
+        click.echo(f"error: {formula}: {message}", err=True)
+    if failures:
+        raise CompositionError(f"{len(failures)} of {len(formulas)} compositions failed; the others are in {out}")
+
+
+def _row(data: dict) -> list:  # type: ignore[type-arg]
+    window = data["window"]
+    if window["is_stable"]:
+        stability = f"{window['reduction_v']:.2f} to {window['oxidation_v']:.2f} V"
+    elif window["is_stable"] is None:
+        stability = "unknown: no energy of this composition"
+    else:
+        stability = f"{1000 * window['e_above_hull_ev_per_atom']:.0f} meV/atom above hull"
+    phase = data["phase"]
+    return [data["formula"], phase["phase"], f"{phase['probability_monoclinic']:.2f}", stability, data["folder"]]

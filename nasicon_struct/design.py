@@ -1,0 +1,295 @@
+"""Everything about one composition, in one folder: report, cells, pattern, window."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monty.json import MSONable
+
+from nasicon_struct.cell import AverageCell, build_average_cell
+from nasicon_struct.composition import NasiconComposition
+from nasicon_struct.diffraction import PowderPattern, powder_pattern
+from nasicon_struct.phase import PhaseAssignment, assign_phase
+from nasicon_struct.stability import StabilityWindow, published_windows, stability_window
+
+#: Parent of the rhombohedral cell that is written beside the monoclinic one.
+RHOMBOHEDRAL_PARENT = "boilot1988_x235"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignReport(MSONable):
+    """All that the package says about one composition.
+
+    Attributes
+    ----------
+    composition : NasiconComposition
+    phase : PhaseAssignment
+        Monoclinic or rhombohedral at ``temperature_k``.
+    temperature_k : float
+        Kelvin.
+    cells : dict of str to AverageCell
+        Average cells by file name: from the refined parent, and with prototype coordinates.
+    patterns : dict of str to PowderPattern
+        Calculated Cu K-alpha patterns of the prototype cells.
+    window : StabilityWindow
+        Grand-potential stability open to Na; V against Na/Na+.
+    """
+
+    composition: NasiconComposition
+    phase: PhaseAssignment
+    temperature_k: float
+    cells: dict[str, AverageCell]
+    patterns: dict[str, PowderPattern]
+    window: StabilityWindow
+
+
+def design(
+    composition: Any,
+    *,
+    parent: str = "xun2025_s2",
+    temperature_k: float = 298.15,
+    source: str | None = None,
+) -> DesignReport:
+    """Judge one composition: cells, phase, powder pattern and stability.
+
+    Parameters
+    ----------
+    composition : str, pymatgen Composition or Structure, ASE Atoms, or NasiconComposition
+    parent : str
+        Refined parent of the average cell; see :func:`list_parents`.
+    temperature_k : float
+        Temperature of the phase assignment, kelvin.
+    source : str, optional
+        Name of the entry set of the window; see :func:`list_entry_sources`.
+
+    Returns
+    -------
+    DesignReport
+
+    Raises
+    ------
+    NasiconError
+        If the composition is no neutral NASICON, or parent or source is unknown.
+    """
+    target = NasiconComposition.from_any(composition)
+    cells = {
+        f"average_{parent}.cif": build_average_cell(target, parent=parent),
+        "average_monoclinic_prototype.cif": build_average_cell(
+            target, parent="subramanian1985", coordinates="prototype", lattice="predicted"
+        ),
+        "average_rhombohedral_prototype.cif": build_average_cell(
+            target, parent=RHOMBOHEDRAL_PARENT, coordinates="prototype", lattice="predicted"
+        ),
+    }
+    patterns = {
+        "C2/c prototype": powder_pattern(cells["average_monoclinic_prototype.cif"]),
+        "R-3c prototype": powder_pattern(cells["average_rhombohedral_prototype.cif"]),
+    }
+    return DesignReport(
+        composition=target,
+        phase=assign_phase(target, temperature_k=temperature_k),
+        temperature_k=temperature_k,
+        cells=cells,
+        patterns=patterns,
+        window=stability_window(target.formula, source),
+    )
+
+
+def summary(report: DesignReport) -> dict[str, Any]:
+    """Return the report as plain JSON; units stand in the names."""
+    c, phase, window = report.composition, report.phase, report.window
+    published = published_windows(window.target)
+    return {
+        "formula": c.formula,
+        "na": c.na,
+        "x_si": c.x_si,
+        "x_p": c.x_p,
+        "dopants": c.dopants,
+        "oxidation_states": c.oxidation_states,
+        "net_charge": float(c.net_charge),
+        "molar_mass_g_per_mol": c.molar_mass_g_per_mol,
+        "m_radius_mean_ang": c.m_radius_mean_ang,
+        "phase": {
+            "phase": phase.phase,
+            "probability_monoclinic": phase.probability_monoclinic,
+            "temperature_k": report.temperature_k,
+            "evidence": list(phase.evidence),
+            "nearest_literature": [str(n) for n in phase.nearest_literature],
+        },
+        "cells": {name: _cell(cell) for name, cell in report.cells.items()},
+        "window": {
+            "target": window.target,
+            "is_stable": window.is_stable,
+            "reduction_v": window.reduction_v,
+            "oxidation_v": window.oxidation_v,
+            "e_above_hull_ev_per_atom": window.e_above_hull_ev_per_atom,
+            "reason": window.reason,
+            "decomposition_reaction": window.decomposition_reaction,
+            "assemblage_reduction_v": window.assemblage_reduction_v,
+            "assemblage_oxidation_v": window.assemblage_oxidation_v,
+            "source": window.source,
+            "level": window.level,
+            "missing": list(window.missing),
+            "notes": list(window.notes),
+            "steps": [
+                {
+                    "v_low": step.v_low,
+                    "v_high": step.v_high,
+                    "reaction": step.reaction,
+                    "exchanged": step.exchanged,
+                    "capacity_mah_per_g": step.capacity_mah_per_g,
+                }
+                for step in window.steps
+            ],
+            "published": [
+                {"kind": p.kind, "reduction_v": p.reduction_v, "oxidation_v": p.oxidation_v, "source": p.source}
+                for p in published
+            ],
+        },
+    }
+
+
+def _cell(cell: AverageCell) -> dict[str, Any]:
+    lattice = cell.structure.lattice
+    return {
+        "parent": cell.parent,
+        "coordinates": cell.coordinates,
+        "lattice_source": cell.lattice_source,
+        "space_group": cell.space_group,
+        "formula_units": cell.z,
+        "a_ang": lattice.a,
+        "b_ang": lattice.b,
+        "c_ang": lattice.c,
+        "beta_deg": lattice.beta,
+        "gamma_deg": lattice.gamma,
+        "volume_ang3": lattice.volume,
+        "warnings": list(cell.warnings),
+    }
+
+
+def markdown(report: DesignReport) -> str:
+    """Return the report as a Markdown page."""
+    from tabulate import tabulate
+
+    data = summary(report)
+    c, phase, window = report.composition, data["phase"], data["window"]
+    lines = [f"# {c.formula}", "", "## Composition", ""]
+    lines += [
+        f"Neutral per O12: Na {c.na:g}, Si {c.x_si:g}, P {c.x_p:g}, M site "
+        + ", ".join(f"{s} {float(n):g}" for s, n in c.m_site.items())
+        + f". Molar mass {data['molar_mass_g_per_mol']:.2f} g/mol; mean Shannon radius on M "
+        f"{data['m_radius_mean_ang']:.3f} angstrom.",
+        "",
+        f"## Phase at {report.temperature_k:g} K",
+        "",
+        f"**{phase['phase']}**, probability of C2/c {phase['probability_monoclinic']:.2f}.",
+        "",
+        *[f"- {sentence}" for sentence in phase["evidence"]],
+        "",
+        "## Cells",
+        "",
+        tabulate(
+            [
+                [name, cell["space_group"], cell["a_ang"], cell["b_ang"], cell["c_ang"], cell["beta_deg"],
+                 cell["volume_ang3"], cell["lattice_source"]]
+                for name, cell in data["cells"].items()
+            ],
+            ["file", "space group", "a (A)", "b (A)", "c (A)", "beta (deg)", "V (A^3)", "lattice"],
+            tablefmt="github",
+            floatfmt=".3f",
+        ),
+        "",
+        *[f"- {name}: {text}" for name, cell in data["cells"].items() for text in cell["warnings"]],
+        "",
+        "![powder pattern](pattern.png)",
+        "",
+        "## Stability against Na metal",
+        "",
+        f"Energies: {window['source']}, {window['level']}.",
+        "",
+        str(report.window) + ".",
+        "",
+        f"- {window['reason']}",
+        f"- decomposition: {window['decomposition_reaction']}",
+        *[f"- note: {note}" for note in window["notes"]],
+        *([f"- known phases that these energies lack: {', '.join(window['missing'])}"] if window["missing"] else []),
+        *[
+            f"- published ({p['kind']}): {'' if p['reduction_v'] is None else p['reduction_v']} to "
+            f"{'' if p['oxidation_v'] is None else p['oxidation_v']} V; {p['source']}"
+            for p in window["published"]
+        ],
+        "",
+        tabulate(
+            [[f"{s['v_low']:.3f}", f"{s['v_high']:.3f}", f"{s['exchanged']:+.3f}", s["reaction"]] for s in window["steps"]],
+            ["from (V)", "to (V)", "Na taken up", "equilibrium"],
+            tablefmt="github",
+            disable_numparse=True,
+        ),
+        "",
+        "![stability window](window.png)",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def folder_name(composition: NasiconComposition) -> str:
+    """Return a folder name for a composition: its formula, with any fraction bar replaced."""
+    return re.sub(r"[^A-Za-z0-9.]", "_", composition.formula)
+
+
+def write_report(report: DesignReport, out: str | Path) -> list[Path]:
+    """Write report.md, report.json, the CIFs and both pictures into a folder.
+
+    Parameters
+    ----------
+    report : DesignReport
+    out : str or Path
+        Folder; made if it does not exist, files of the same name are replaced.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    from matplotlib import pyplot
+
+    from nasicon_struct.plotting.patterns import plot_pattern
+    from nasicon_struct.plotting.windows import plot_windows
+
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, cell in report.cells.items():
+        cell.to_cif(folder / name)
+        files.append(folder / name)
+    for name, axes in (
+        ("pattern.png", plot_pattern(report.patterns)),
+        ("window.png", plot_windows([report.window])),
+    ):
+        axes.figure.savefig(folder / name, dpi=150)
+        pyplot.close(axes.figure)
+        files.append(folder / name)
+    (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+    (folder / "report.json").write_text(_json(summary(report)), encoding="utf-8")
+    return [*files, folder / "report.md", folder / "report.json"]
+
+
+def _json(data: dict[str, Any]) -> str:
+    from nasicon_struct.plain import plain
+
+    return json.dumps(plain(data), indent=2, ensure_ascii=False) + "\n"
+
+
+def read_formulas(path: str | Path) -> Sequence[str]:
+    """Read formulas from a file: one a line, or the first column of a CSV; ``#`` starts a comment."""
+    formulas = []
+    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+        cell = line.partition("#")[0].split(",")[0].strip().strip('"')
+        if cell and cell.lower() != "formula":
+            formulas.append(cell)
+    return formulas
