@@ -63,7 +63,15 @@ def as_entry_set(entries: Any = None, *, system: Any = None, open_element: str |
     return entries_from_pymatgen(items)
 
 
-def entries_from_pymatgen(entries: Iterable[Any], *, source: str = "user", level: str = "") -> EntrySet:
+def entries_from_pymatgen(
+    entries: Iterable[Any],
+    *,
+    source: str = "user",
+    level: str = "",
+    citation: str = "",
+    licence: str = "",
+    notes: Iterable[str] = (),
+) -> EntrySet:
     """Make an entry set from pymatgen PDEntry, ComputedEntry or ComputedStructureEntry objects.
 
     Parameters
@@ -72,6 +80,8 @@ def entries_from_pymatgen(entries: Iterable[Any], *, source: str = "user", level
         Objects with ``composition`` and ``energy`` (eV per cell, with corrections).
     source, level : str, keyword-only
         Name and level of theory of the set; the level is read from the entries where they state it.
+    citation, licence : str, keyword-only
+    notes : iterable of str, keyword-only
 
     Raises
     ------
@@ -105,7 +115,14 @@ def entries_from_pymatgen(entries: Iterable[Any], *, source: str = "user", level
             f"the entries mix levels of theory ({', '.join(levels)}), whose energies may not be compared; "
             "keep one level, or mix them with pymatgen's MaterialsProjectDFTMixingScheme first"
         )
-    return EntrySet(entries=tuple(made), source=source, level=level or (levels[0] if levels else ""))
+    return EntrySet(
+        entries=tuple(made),
+        source=source,
+        level=level or (levels[0] if levels else ""),
+        citation=citation,
+        licence=licence,
+        notes=tuple(notes),
+    )
 
 
 def _pretty(amounts: Mapping[str, Any]) -> str:
