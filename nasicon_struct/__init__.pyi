@@ -6,7 +6,6 @@ from .cif import read_structure as read_structure
 from .composition import ChargeBalance as ChargeBalance
 from .composition import NasiconComposition as NasiconComposition
 from .composition import charge_balance as charge_balance
-from .composition import composition_series as composition_series
 from .design import DesignReport as DesignReport
 from .design import design as design
 from .diffraction import PowderPattern as PowderPattern
@@ -38,6 +37,7 @@ from .plotting.patterns import plot_pattern as plot_pattern
 from .plotting.windows import plot_windows as plot_windows
 from .reference import list_sources as list_sources
 from .reference import read_table as read_table
+from .series import composition_series as composition_series
 from .stability import StabilityWindow as StabilityWindow
 from .stability import grand_potential_diagram as grand_potential_diagram
 from .stability import stability_window as stability_window

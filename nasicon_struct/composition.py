@@ -9,8 +9,7 @@ O = 12 and at most 4 Na. With formal oxidation states z the composition is neutr
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +21,7 @@ from nasicon_struct.errors import ChargeBalanceError, CompositionError
 from nasicon_struct.formula import ELEMENTS, exact, format_formula, parse_formula
 
 if TYPE_CHECKING:
-    from pymatgen.core import Composition
+    from pymatgen.core.composition import Composition
 
 #: Sum of each site per O12 formula unit; Na is an upper limit (one Na1 + three Na2 in R-3c).
 SITE_SUMS: Final[dict[str, int]] = {"M": 2, "T": 3, "O": 12}
@@ -71,25 +70,27 @@ def element_sites() -> dict[str, ElementSite]:
     return table
 
 
-def _number(value: Fraction) -> str:
+def format_number(value: Fraction) -> str:
     """Write a number for a sentence: up to six decimals, no trailing zeros."""
     return f"{float(value):.6f}".rstrip("0").rstrip(".")
 
 
 def _signed(value: Fraction) -> str:
-    return ("+" if value > 0 else "") + _number(value)
+    return ("+" if value > 0 else "") + format_number(value)
 
 
 def _check_overrides(oxidation_states: Mapping[str, Any] | None) -> dict[str, Fraction]:
     states = {}
     for symbol, state in (oxidation_states or {}).items():
         if symbol not in ELEMENTS:
-            raise CompositionError(f"the oxidation states name {symbol!r}, which is no element; use symbols such as V")
+            raise CompositionError(
+                f"the oxidation states name {symbol!r}, which is no element; use symbols such as V"
+            )
         value = exact(state, what=f"oxidation state of {symbol}")
         low, high = (-2, -1) if symbol == "O" else (1, 8)
         if not low <= value <= high:
             raise CompositionError(
-                f"the oxidation state of {symbol} must lie between {low} and {high}, got {_number(value)}"
+                f"the oxidation state of {symbol} must lie between {low} and {high}, got {format_number(value)}"
             )
         states[symbol] = value
     return states
@@ -148,24 +149,28 @@ def _assign(amounts: Mapping[str, Fraction], oxidation_states: Mapping[str, Any]
     for site, target in (("M", SITE_SUMS["M"]), ("T", SITE_SUMS["T"])):
         total = sum(sites[site].values(), Fraction(0))
         if total != target:
-            members = " + ".join(f"{s} {_number(n)}" for s, n in sites[site].items())
-            problems.append(f"site {_SITE_NAMES[site]} holds {_number(total)} per O12 ({members}), it must hold {target}")
+            members = " + ".join(f"{s} {format_number(n)}" for s, n in sites[site].items())
+            problems.append(
+                f"site {_SITE_NAMES[site]} holds {format_number(total)} per O12 ({members}), it must hold {target}"
+            )
     if na > MAX_NA:
-        problems.append(f"Na is {_number(na)} per O12, the Na sites hold at most {MAX_NA}")
+        problems.append(f"Na is {format_number(na)} per O12, the Na sites hold at most {MAX_NA}")
     if charge:
         sentence = f"net charge is {_signed(charge)} per O12, "
         if 0 <= needed <= MAX_NA:
-            sentence += f"Na {_number(needed)} instead of {_number(na)} would make it neutral"
+            sentence += f"Na {format_number(needed)} instead of {format_number(na)} would make it neutral"
         else:
             sentence += (
-                f"and the Na content that would balance it, {_number(needed)}, lies outside 0 to {MAX_NA}: "
+                f"and the Na content that would balance it, {format_number(needed)}, lies outside 0 to {MAX_NA}: "
                 "the other amounts are wrong"
             )
         problems.append(sentence)
     return _Assignment(_ordered(scaled, sites), states, sites, charge, needed, tuple(problems))
 
 
-def _ordered(amounts: Mapping[str, Fraction], sites: Mapping[str, Mapping[str, Fraction]]) -> dict[str, Fraction]:
+def _ordered(
+    amounts: Mapping[str, Fraction], sites: Mapping[str, Mapping[str, Fraction]]
+) -> dict[str, Fraction]:
     """Canonical order: Na, Zr, other M, Si, P, other T, O."""
     order = list(sites["Na"])
     order += sorted(sites["M"], key=lambda s: (s != "Zr", s))
@@ -193,10 +198,14 @@ def _amounts_of(obj: Any) -> dict[str, Fraction]:
     amounts = {}
     for symbol, amount in composition.items():
         if str(symbol) not in ELEMENTS:
-            raise CompositionError(f"{str(symbol)[:20]!r} is no element symbol; symbols are written like Na, Zr, P")
+            raise CompositionError(
+                f"{str(symbol)[:20]!r} is no element symbol; symbols are written like Na, Zr, P"
+            )
         value = exact(amount, what=f"amount of {symbol}")
         if value < 0:
-            raise CompositionError(f"the amount of {symbol} is negative ({_number(value)}); amounts are 0 or more")
+            raise CompositionError(
+                f"the amount of {symbol} is negative ({format_number(value)}); amounts are 0 or more"
+            )
         if value:
             amounts[str(symbol)] = value
     if not amounts:
@@ -320,7 +329,9 @@ class NasiconComposition(MSONable):
         return cls(done.amounts, {symbol: _plain(done.states[symbol]) for symbol in done.amounts})
 
     @classmethod
-    def from_formula(cls, formula: str, *, oxidation_states: Mapping[str, Any] | None = None) -> NasiconComposition:
+    def from_formula(
+        cls, formula: str, *, oxidation_states: Mapping[str, Any] | None = None
+    ) -> NasiconComposition:
         """Make a composition from a formula in any multiple of O12.
 
         Raises
@@ -368,7 +379,7 @@ class NasiconComposition(MSONable):
         """
         si = exact(x_si, what="Si content x_si")
         if not 0 <= si <= SITE_SUMS["T"]:
-            raise CompositionError(f"the Si content x_si must lie between 0 and 3, got {_number(si)}")
+            raise CompositionError(f"the Si content x_si must lie between 0 and 3, got {format_number(si)}")
         amounts = {"Si": si, "P": SITE_SUMS["T"] - si, "O": Fraction(12)}
         zr = Fraction(SITE_SUMS["M"])
         known = element_sites()
@@ -378,19 +389,25 @@ class NasiconComposition(MSONable):
                 options = ", ".join(s for s, i in known.items() if i.site == "M" and s != "Zr")
                 raise CompositionError(f"{symbol!r} is no dopant of the Zr site; use one of {options}")
             if amount < 0:
-                raise CompositionError(f"the amount of {symbol} is negative ({_number(amount)}); amounts are 0 or more")
+                raise CompositionError(
+                    f"the amount of {symbol} is negative ({format_number(amount)}); amounts are 0 or more"
+                )
             amounts[symbol] = amount
             zr -= amount
         if zr < 0:
-            raise CompositionError(f"the dopants sum to {_number(2 - zr)} per O12, the M site holds 2; lower them")
+            raise CompositionError(
+                f"the dopants sum to {format_number(2 - zr)} per O12, the M site holds 2; lower them"
+            )
         amounts["Zr"] = zr
         amounts = {symbol: amount for symbol, amount in amounts.items() if amount}
         needed = _assign(amounts, oxidation_states).na_needed
         if not 0 <= needed <= MAX_NA:
             raise CompositionError(
-                f"neutrality would need Na {_number(needed)} per O12, outside 0 to {MAX_NA}; change dopants or x_si"
+                f"neutrality would need Na {format_number(needed)} per O12, outside 0 to {MAX_NA}; change dopants or x_si"
             )
-        return cls.from_any({"Na": needed, **amounts} if needed else amounts, oxidation_states=oxidation_states)
+        return cls.from_any(
+            {"Na": needed, **amounts} if needed else amounts, oxidation_states=oxidation_states
+        )
 
     @property
     def formula(self) -> str:
@@ -400,7 +417,7 @@ class NasiconComposition(MSONable):
     @property
     def composition(self) -> Composition:
         """The pymatgen Composition per O12 (float amounts)."""
-        from pymatgen.core import Composition
+        from pymatgen.core.composition import Composition
 
         return Composition({symbol: float(amount) for symbol, amount in self.amounts.items()})
 
@@ -456,13 +473,20 @@ class NasiconComposition(MSONable):
     def m_radius_mean_ang(self) -> float:
         """Mean Shannon radius (VI) on the M site, angstrom."""
         known = element_sites()
-        return float(sum(float(n) * (known[s].radius_ang or float("nan")) for s, n in self.m_site.items()) / 2)
+        return float(
+            sum(float(n) * (known[s].radius_ang or float("nan")) for s, n in self.m_site.items()) / 2
+        )
 
     @property
     def m_radius_spread_ang(self) -> float:
         """Standard deviation of the Shannon radius (VI) over the M site, angstrom."""
         known, mean = element_sites(), self.m_radius_mean_ang
-        variance = sum(float(n) * ((known[s].radius_ang or float("nan")) - mean) ** 2 for s, n in self.m_site.items()) / 2
+        variance = (
+            sum(
+                float(n) * ((known[s].radius_ang or float("nan")) - mean) ** 2 for s, n in self.m_site.items()
+            )
+            / 2
+        )
         return float(variance**0.5)
 
     @property
@@ -498,67 +522,3 @@ class NasiconComposition(MSONable):
     def from_dict(cls, d: Mapping[str, Any]) -> NasiconComposition:
         """Rebuild from :meth:`as_dict`, exactly."""
         return cls.from_formula(d["formula"], oxidation_states=d["oxidation_states"])
-
-
-def composition_series(
-    template: str,
-    *,
-    oxidation_states: Mapping[str, Any] | None = None,
-    **variables: Iterable[Any],
-) -> list[NasiconComposition]:
-    """Make the compositions of a series with one or several variables.
-
-    Parameters
-    ----------
-    template : str
-        Formula whose amounts may hold single-letter variables: ``"Na3.2+2xZr1.8-xSc0.2ZnxSi2PO12"``.
-    oxidation_states : mapping of str to number, optional
-        Formal charges that replace the table's.
-    **variables : iterables of numbers
-        Values of each variable; with several variables every combination is made, the last one fastest.
-
-    Returns
-    -------
-    list of NasiconComposition
-
-    Raises
-    ------
-    CompositionError
-        If the template cannot be read, does not hold a variable, or a member is no neutral NASICON; the
-        sentence names the value of the variable.
-
-    Examples
-    --------
-    >>> [c.na for c in composition_series("Na3.2+2xZr1.8-xSc0.2ZnxSi2PO12", x=[0, 0.1])]
-    [3.2, 3.4]
-    """
-    if not variables:
-        raise CompositionError("a series needs the values of its variable, for example x=[0, 0.1, 0.2]")
-    grids = []
-    for name, values in variables.items():
-        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-            raise CompositionError(f"the values of {name} must be a list of numbers, got {values!r}")
-        grids.append([exact(value, what=f"value of {name}") for value in values])
-        if isinstance(template, str) and not _uses(template, name, [*variables]):
-            raise CompositionError(f"the template {template[:80]!r} does not hold the variable {name}; use it or drop it")
-    members = []
-    for combination in itertools.product(*grids):
-        values = dict(zip(variables, combination, strict=True))
-        try:
-            members.append(NasiconComposition.from_any(parse_formula(template, values), oxidation_states=oxidation_states))
-        except CompositionError as error:
-            at = ", ".join(f"{name} = {_number(value)}" for name, value in values.items())
-            message = f"at {at}: {error}"
-            if isinstance(error, ChargeBalanceError):
-                raise ChargeBalanceError(message, error.net_charge, error.na_needed) from None
-            raise CompositionError(message) from None
-    return members
-
-
-def _uses(template: str, name: str, names: list[str]) -> bool:
-    """Whether the formula changes with the variable."""
-    base = dict.fromkeys(names, Fraction(1, 7))
-    try:
-        return parse_formula(template, base) != parse_formula(template, {**base, name: Fraction(1, 11)})
-    except CompositionError:
-        return True  # the real values will tell

@@ -147,7 +147,12 @@ def summary(report: DesignReport) -> dict[str, Any]:
                 for step in window.steps
             ],
             "published": [
-                {"kind": p.kind, "reduction_v": p.reduction_v, "oxidation_v": p.oxidation_v, "source": p.source}
+                {
+                    "kind": p.kind,
+                    "reduction_v": p.reduction_v,
+                    "oxidation_v": p.oxidation_v,
+                    "source": p.source,
+                }
                 for p in published
             ],
         },
@@ -195,8 +200,16 @@ def markdown(report: DesignReport) -> str:
         "",
         tabulate(
             [
-                [name, cell["space_group"], cell["a_ang"], cell["b_ang"], cell["c_ang"], cell["beta_deg"],
-                 cell["volume_ang3"], cell["lattice_source"]]
+                [
+                    name,
+                    cell["space_group"],
+                    cell["a_ang"],
+                    cell["b_ang"],
+                    cell["c_ang"],
+                    cell["beta_deg"],
+                    cell["volume_ang3"],
+                    cell["lattice_source"],
+                ]
                 for name, cell in data["cells"].items()
             ],
             ["file", "space group", "a (A)", "b (A)", "c (A)", "beta (deg)", "V (A^3)", "lattice"],
@@ -217,7 +230,11 @@ def markdown(report: DesignReport) -> str:
         f"- {window['reason']}",
         f"- decomposition: {window['decomposition_reaction']}",
         *[f"- note: {note}" for note in window["notes"]],
-        *([f"- known phases that these energies lack: {', '.join(window['missing'])}"] if window["missing"] else []),
+        *(
+            [f"- known phases that these energies lack: {', '.join(window['missing'])}"]
+            if window["missing"]
+            else []
+        ),
         *[
             f"- published ({p['kind']}): {'' if p['reduction_v'] is None else p['reduction_v']} to "
             f"{'' if p['oxidation_v'] is None else p['oxidation_v']} V; {p['source']}"
@@ -225,7 +242,10 @@ def markdown(report: DesignReport) -> str:
         ],
         "",
         tabulate(
-            [[f"{s['v_low']:.3f}", f"{s['v_high']:.3f}", f"{s['exchanged']:+.3f}", s["reaction"]] for s in window["steps"]],
+            [
+                [f"{s['v_low']:.3f}", f"{s['v_high']:.3f}", f"{s['exchanged']:+.3f}", s["reaction"]]
+                for s in window["steps"]
+            ],
             ["from (V)", "to (V)", "Na taken up", "equilibrium"],
             tablefmt="github",
             disable_numparse=True,
@@ -267,12 +287,14 @@ def write_report(report: DesignReport, out: str | Path) -> list[Path]:
     for name, cell in report.cells.items():
         cell.to_cif(folder / name)
         files.append(folder / name)
-    for name, axes in (
-        ("pattern.png", plot_pattern(report.patterns)),
-        ("window.png", plot_windows([report.window])),
-    ):
-        axes.figure.savefig(folder / name, dpi=150)
-        pyplot.close(axes.figure)
+    for name, width, height in (("pattern.png", 7.5, 5.0), ("window.png", 7.5, 2.6)):
+        figure, ax = pyplot.subplots(figsize=(width, height), layout="constrained")
+        if name == "pattern.png":
+            plot_pattern(report.patterns, ax)
+        else:
+            plot_windows([report.window], ax)
+        figure.savefig(folder / name, dpi=150)
+        pyplot.close(figure)
         files.append(folder / name)
     (folder / "report.md").write_text(markdown(report), encoding="utf-8")
     (folder / "report.json").write_text(_json(summary(report)), encoding="utf-8")

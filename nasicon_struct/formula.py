@@ -24,13 +24,14 @@ MAX_BRACKET_DEPTH: Final = 8
 #: Largest amount of one element that is accepted.
 MAX_AMOUNT: Final = 1_000_000
 
+_PERIODIC_TABLE: Final = """
+    H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr
+    Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb
+    Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf
+    Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
+"""
 #: Symbols of the elements 1 to 118 in order of atomic number.
-ELEMENTS: Final = tuple(
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr "
-    "Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb "
-    "Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf "
-    "Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split()
-)
+ELEMENTS: Final = tuple(_PERIODIC_TABLE.split())
 _SYMBOLS: Final = frozenset(ELEMENTS)
 _OPEN: Final = {"(": ")", "[": "]", "{": "}"}
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:/\d+)?", re.ASCII)
@@ -59,7 +60,9 @@ def exact(value: object, *, what: str = "amount") -> Fraction:
         simple = Fraction(number).limit_denominator(1_000_000)
         return simple if abs(float(simple) - number) < 1e-9 else Fraction(str(number))
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        raise CompositionError(f"the {what} must be a finite number, got {_show(value)}; write it as 0.2 or 1/5") from None
+        raise CompositionError(
+            f"the {what} must be a finite number, got {_show(value)}; write it as 0.2 or 1/5"
+        ) from None
 
 
 def _show(text: object, limit: int = 60) -> str:
@@ -76,7 +79,9 @@ class _Parser:
         self.pos = 0
 
     def fail(self, rule: str) -> CompositionError:
-        return CompositionError(f"cannot read the formula {_show(self.text)} at character {self.pos + 1}: {rule}")
+        return CompositionError(
+            f"cannot read the formula {_show(self.text)} at character {self.pos + 1}: {rule}"
+        )
 
     def peek(self) -> str:
         return self.text[self.pos] if self.pos < len(self.text) else ""
@@ -146,7 +151,9 @@ class _Parser:
             terms += 1
         if total < 0:
             at = ", ".join(f"{k} = {float(v):g}" for k, v in self.values.items())
-            raise self.fail(f"the amount is negative ({float(total):g}{' at ' + at if at else ''}); amounts are 0 or more")
+            raise self.fail(
+                f"the amount is negative ({float(total):g}{' at ' + at if at else ''}); amounts are 0 or more"
+            )
         if total > MAX_AMOUNT:
             raise self.fail(f"the amount exceeds {MAX_AMOUNT}; write the formula per formula unit")
         return total
@@ -204,7 +211,9 @@ def parse_formula(formula: str, values: Mapping[str, object] | None = None) -> d
     {'Na': Fraction(3, 1), 'P': Fraction(1, 2), 'O': Fraction(2, 1)}
     """
     if not isinstance(formula, str):
-        raise CompositionError(f"a formula must be a string such as 'Na3Zr2Si2PO12', got {type(formula).__name__}")
+        raise CompositionError(
+            f"a formula must be a string such as 'Na3Zr2Si2PO12', got {type(formula).__name__}"
+        )
     if len(formula) > MAX_FORMULA_CHARACTERS:
         raise CompositionError(
             f"a formula may have at most {MAX_FORMULA_CHARACTERS} characters, got {len(formula)}; give one compound"

@@ -15,11 +15,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "design": ("nasicon_struct.cli.design", "Everything about one composition, into one folder."),
     "check": ("nasicon_struct.cli.check", "Charge balance and site sums of a formula."),
     "build": ("nasicon_struct.cli.build", "A doped average cell as CIF."),
-    "order": ("nasicon_struct.cli.order", "Ordered supercells, lowest in energy."),
     "phase": ("nasicon_struct.cli.phase", "Monoclinic or rhombohedral, with a probability."),
     "pattern": ("nasicon_struct.cli.pattern", "A calculated powder pattern."),
     "window": ("nasicon_struct.cli.window", "Stability windows against Na metal."),
-    "interface": ("nasicon_struct.cli.interface", "Reactions between electrolyte and electrode."),
 }
 
 
@@ -63,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         click.echo("error: " + " ".join(str(exc).split()), err=True)
         sys.exit(2)
     except OSError as exc:
-        click.echo(f"error: {exc.strerror or exc}: {exc.filename}" if exc.filename else f"error: {exc}", err=True)
+        click.echo(
+            f"error: {exc.strerror or exc}: {exc.filename}" if exc.filename else f"error: {exc}", err=True
+        )
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,7 +19,9 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("target", metavar="FORMULA|FILE")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="design-out", show_default=True)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default="design-out", show_default=True
+)
 @click.option("--x", "x_values", metavar="LIST", help="Values of x in a series, such as 0,0.05,0.1.")
 @click.option("--parent", default="xun2025_s2", show_default=True, help="Refined parent of the average cell.")
 @click.option("--temperature-k", type=float, default=298.15, show_default=True)
@@ -34,9 +37,10 @@ def command(
     as_json: bool,
 ) -> None:
     """Judge a composition: cells, phase, powder pattern and stability window, into the folder --out."""
-    from nasicon_struct.composition import NasiconComposition, composition_series
+    from nasicon_struct.composition import NasiconComposition
     from nasicon_struct.design import design, folder_name, read_formulas, summary, write_report
     from nasicon_struct.errors import CompositionError, NasiconError
+    from nasicon_struct.series import composition_series
 
     many = True
     formulas: list[str] = []
@@ -69,10 +73,12 @@ def command(
     for formula, message in failures:
         click.echo(f"error: {formula}: {message}", err=True)
     if failures:
-        raise CompositionError(f"{len(failures)} of {len(formulas)} compositions failed; the others are in {out}")
+        raise CompositionError(
+            f"{len(failures)} of {len(formulas)} compositions failed; the others are in {out}"
+        )
 
 
-def _row(data: dict) -> list:  # type: ignore[type-arg]
+def _row(data: dict[str, Any]) -> list[str]:
     window = data["window"]
     if window["is_stable"]:
         stability = f"{window['reduction_v']:.2f} to {window['oxidation_v']:.2f} V"
@@ -81,4 +87,10 @@ def _row(data: dict) -> list:  # type: ignore[type-arg]
     else:
         stability = f"{1000 * window['e_above_hull_ev_per_atom']:.0f} meV/atom above hull"
     phase = data["phase"]
-    return [data["formula"], phase["phase"], f"{phase['probability_monoclinic']:.2f}", stability, data["folder"]]
+    return [
+        data["formula"],
+        phase["phase"],
+        f"{phase['probability_monoclinic']:.2f}",
+        stability,
+        data["folder"],
+    ]

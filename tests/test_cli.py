@@ -1,0 +1,112 @@
+"""The command line: exit codes, one-line errors, JSON keys."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nasicon_struct import reference
+from nasicon_struct.cli import COMMANDS, main
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    captured = capsys.readouterr()
+    return int(stopped.value.code or 0), captured.out, captured.err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    code, out, _ = run(capsys, name, "--help")
+    assert code == 0
+    assert "Example" in out
+    assert f"nasicon-struct {name}" in out
+    assert "--json" in out
+
+
+def test_check(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "check", "Na3.4Zr2Si2.35P0.65O12", "--json")
+    data = json.loads(out)
+    assert code == 1
+    assert list(data) == [
+        "formula",
+        "neutral",
+        "net_charge",
+        "na_needed",
+        "oxidation_states",
+        "sites",
+        "problems",
+    ]
+    assert (data["neutral"], data["net_charge"], data["na_needed"]) == (False, 0.05, 3.35)
+    assert run(capsys, "check", "Na3Zr2Si2PO12")[0] == 0
+    assert run(capsys, "check", "Na3V2(PO4)3", "--oxidation", "V=3")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("check", "nonsense"),
+        ("check", ""),
+        ("check",),
+        ("check", "Na3Zr2Si2PO12", "--oxidation", "V"),
+        ("frobnicate",),
+        ("design", "nonsense", "--out", "x"),
+        ("design", "missing.csv"),
+        ("build", "Na3Zr2Si2PO12", "--parent", "nobody"),
+        ("phase", "no-such-file.cif"),
+        ("window", "Xx2"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
+    code, out, err = run(capsys, *argv)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_design_writes_everything(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, printed, _ = run(capsys, "design", "Na3.4Zr1.7Sc0.2Zn0.1Si2PO12", "--out", str(out))
+    assert code == 0
+    assert "Na3.4Zr1.7Sc0.2Zn0.1Si2PO12" in printed
+    names = {path.name for path in out.iterdir()}
+    assert {"report.md", "report.json", "pattern.png", "window.png", "average_xun2025_s2.cif"} <= names
+    assert all(path.stat().st_size > 500 for path in out.iterdir())
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["na"] == 3.4
+    assert report["net_charge"] == 0
+    assert report["window"]["is_stable"] is None  # the set holds no energy of a doped composition
+
+
+def test_design_of_a_file_keeps_what_works(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("formula\nNa3Zr2Si2PO12\nNa9Zr2Si2PO12\n", encoding="utf-8")
+    code, printed, err = run(capsys, "design", str(file), "--out", str(tmp_path / "many"), "--json")
+    assert code == 2
+    assert [row["formula"] for row in json.loads(printed)] == ["Na3Zr2Si2PO12"]
+    assert "Na9Zr2Si2PO12" in err
+    assert (tmp_path / "many" / "Na3Zr2Si2PO12" / "report.md").is_file()
+
+
+def test_phase_of_the_refined_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "phase", str(reference.cif_path("xun2025_s2")), "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert {"phase", "probability_monoclinic", "delta1", "delta2", "strain_norm", "evidence"} <= set(data)
+    assert data["phase"] == "monoclinic"
+
+
+def test_window(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "window", "Na3SbS4", "Na3PS4", "--json")
+    data = json.loads(out)
+    assert code == 0
+    keys = "target reduction_v oxidation_v e_above_hull_ev_per_atom is_stable steps source published"
+    assert all(set(keys.split()) <= set(row) for row in data)
+    assert [row["target"] for row in data] == ["Na3SbS4", "Na3PS4"]
+    assert data[0]["is_stable"] is False
+    assert data[0]["reduction_v"] is None
+    assert data[1]["reduction_v"] == pytest.approx(1.246, abs=6e-4)
