@@ -17,9 +17,10 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from nasicon_struct.cell import AverageCell, build_average_cell, distribute_sodium
 from nasicon_struct.cif import read_structure
-from nasicon_struct.composition import NasiconComposition, composition_series
+from nasicon_struct.composition import NasiconComposition
 from nasicon_struct.errors import CellError, ChargeBalanceError, CompositionError
 from nasicon_struct.parents import list_parents, load_parent
+from nasicon_struct.series import composition_series
 
 ACCEPTANCE = "Na3.4Zr1.95Al0.05Si2.35P0.65O12"
 FULL_PARENTS = [key for key in list_parents() if key != "hong1976_nzp"]  # that one has no Na2 site
