@@ -329,13 +329,13 @@ class TestRefusals:
             dif.powder_pattern(boilot(), **options)  # type: ignore[arg-type]
 
     def test_structures(self, tmp_path: object) -> None:
-        with pytest.raises(CellError, match="no such file"):
+        with pytest.raises(CellError, match="no file"):
             dif.powder_pattern("missing.cif")
         with pytest.raises(CellError, match="int"):
             dif.powder_pattern(3)
         bad = tmp_path / "bad.cif"  # type: ignore[operator]
         bad.write_text("not a cif")
-        with pytest.raises(CellError, match="cannot read"):
+        with pytest.raises(CellError, match=r"bad\.cif"):
             dif.powder_pattern(bad)
 
     @pytest.mark.parametrize(

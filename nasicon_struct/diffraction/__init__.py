@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasicon_struct.diffraction.calculate import calculate_reflections, powder_pattern, read_structure
+from nasicon_struct.diffraction.calculate import calculate_reflections, powder_pattern
 from nasicon_struct.diffraction.indices import (
     RULE_LINES,
     SplitLine,
@@ -44,6 +44,5 @@ __all__ = [
     "parse_radiation",
     "powder_pattern",
     "pseudo_voigt",
-    "read_structure",
     "simulate_scan",
 ]

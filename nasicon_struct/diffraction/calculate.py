@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from pymatgen.core.structure import Structure
 
+from nasicon_struct.cif import as_structure
 from nasicon_struct.diffraction.indices import Hkl, hexagonal_label, monoclinic_families, monoclinic_label
 from nasicon_struct.diffraction.pattern import PowderPattern, Reflection
 from nasicon_struct.diffraction.profiles import caglioti_fwhm, pseudo_voigt, shape_eta
@@ -110,7 +111,10 @@ def powder_pattern(
         )
     eta = shape_eta(profile)
     radiation = parse_radiation(wavelength, kalpha2=kalpha2)
-    lattice_structure, label = read_structure(structure)
+    lattice_structure = as_structure(structure)
+    if len(lattice_structure) == 0:
+        raise CellError("the structure has no sites; give one with atoms")
+    label = _name_of(structure, lattice_structure)
     reflections = calculate_reflections(
         lattice_structure,
         wavelength_ang=radiation.wavelength_ang,
@@ -305,40 +309,8 @@ def _label(members: NDArray[np.int64]) -> Hkl:
     return max((_triple(row) for row in members), key=lambda t: (sum(v >= 0 for v in t), t))
 
 
-def read_structure(obj: Any) -> tuple[Structure, str]:
-    """Return (pymatgen Structure, a name for it) of a Structure, cell object, ASE Atoms or CIF path."""
-    inner = getattr(obj, "structure", obj)
-    if isinstance(inner, Structure):
-        if len(inner) == 0:
-            raise CellError("the structure has no sites; give one with atoms")
-        provenance = getattr(obj, "parent", None)
-        name = inner.composition.reduced_formula + (f" ({provenance})" if isinstance(provenance, str) else "")
-        return inner, name
-    if hasattr(obj, "get_chemical_symbols"):
-        from pymatgen.io.ase import AseAtomsAdaptor
-
-        return AseAtomsAdaptor.get_structure(obj), f"ASE Atoms {obj.get_chemical_formula()}"
+def _name_of(obj: Any, structure: Structure) -> str:
     if isinstance(obj, str | Path):
-        path = Path(obj)
-        if not path.is_file():
-            raise CellError(f"no such file: {path}; give the path of a CIF")
-        return _structure_from_file(path), path.name
-    raise CellError(
-        f"a powder pattern needs a Structure, a cell, ASE Atoms or a CIF path, got {type(obj).__name__}"
-    )
-
-
-def _structure_from_file(path: Path) -> Structure:
-    import warnings
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            structure = Structure.from_file(str(path))
-    except Exception as exc:  # the readers raise many kinds; the user needs one sentence
-        raise CellError(
-            f"cannot read a structure from {path.name}: {' '.join(str(exc).split())[:200]}"
-        ) from None
-    if not isinstance(structure, Structure) or len(structure) == 0:
-        raise CellError(f"{path.name} holds no structure; give a CIF with one data block")
-    return structure
+        return Path(obj).name
+    parent = getattr(obj, "parent", None)
+    return structure.composition.reduced_formula + (f" ({parent})" if isinstance(parent, str) else "")

@@ -43,8 +43,10 @@ MONO_DELTA1: Final = (-0.003, 0.0)
 MONO_DELTA2: Final = (-0.017, -0.012, -0.007, 0.005)
 MONO_A_SHIFTS: Final = (-0.0025, 0.0, 0.0025)
 MONO_C_SHIFTS: Final = (-0.004, 0.0, 0.004)
-#: Grid of starts of the mixture: monoclinic fraction, delta2, ln a_R/a_M, ln c_R/c_M.
+#: Grid of starts of the mixture: monoclinic fraction; whether the cell found by the search is that of the
+#: monoclinic phase (0), of the rhombohedral one (1), or between; delta2; ln a_R/a_M; ln c_R/c_M.
 MIXED_FRACTIONS: Final = (0.35, 0.65)
+MIXED_ANCHORS: Final = (0.0, 0.5, 1.0)
 MIXED_DELTA2: Final = (-0.015, -0.010)
 MIXED_A_OFFSETS: Final = (0.0, 0.004, 0.008)
 MIXED_C_OFFSETS: Final = (-0.011, -0.006, -0.001)
@@ -54,7 +56,7 @@ WIDTHS: Final = (1.0, 0.65)
 SEARCH_ERROR: Final = 0.07
 #: Of a grid, so many starts are refined a little, and so many of these to the end (monoclinic, mixed).
 MONO_FOLLOWED: Final = (8, 3)
-MIXED_FOLLOWED: Final = (14, 4)
+MIXED_FOLLOWED: Final = (16, 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,14 +194,16 @@ def _mono_starts(base: dict[str, float], cell: tuple[float, float]) -> list[Floa
 
 
 def _mixed_starts(base: dict[str, float], cell: tuple[float, float]) -> list[FloatArray]:
-    grid = itertools.product(WIDTHS, MIXED_FRACTIONS, MIXED_DELTA2, MIXED_A_OFFSETS, MIXED_C_OFFSETS)
+    grid = itertools.product(
+        WIDTHS, MIXED_FRACTIONS, MIXED_ANCHORS, MIXED_DELTA2, MIXED_A_OFFSETS, MIXED_C_OFFSETS
+    )
     return [
         start_vector(
             MIXED,
             base,
             ln_width=base["ln_width"] + math.log(w),
-            ln_a=cell[0] - (1.0 - fraction) * a_offset,
-            ln_c=cell[1] - (1.0 - fraction) * c_offset,
+            ln_a=cell[0] - anchor * a_offset,
+            ln_c=cell[1] - anchor * c_offset,
             zero=0.5 * base["zero"],
             logit_fraction=math.log(fraction / (1.0 - fraction)),
             delta1=-0.001,
@@ -207,7 +211,7 @@ def _mixed_starts(base: dict[str, float], cell: tuple[float, float]) -> list[Flo
             ln_a_offset=a_offset,
             ln_c_offset=c_offset,
         )
-        for w, fraction, d2, a_offset, c_offset in grid
+        for w, fraction, anchor, d2, a_offset, c_offset in grid
     ]
 
 

@@ -15,6 +15,7 @@ from nasicon_struct.metric import monoclinic_cell_from_distortion, monoclinic_di
 from nasicon_struct.pattern_fit import prepare
 from nasicon_struct.pattern_fit.compare import (
     DOUBLET_PRIOR,
+    MODEL_PRIOR,
     Mode,
     Quick,
     all_modes,
@@ -129,6 +130,9 @@ def fit_pattern(
     )
     if refusal:
         return _refuse(refusal, base)
+    foreign = prepare.foreign_lines(pattern, beams[0], noise, *_cell(best))
+    if foreign:
+        base["warnings"] = (*base["warnings"], foreign)
     return _decide(modes, base)
 
 
@@ -239,7 +243,11 @@ def _decide(modes: list[Mode], base: dict[str, Any]) -> PatternFit:
         (m, w) for m, w in zip(modes, weights.tolist(), strict=True) if m.solution.model.key == describe
     ]
     if phase in ("rhombohedral", "undetermined"):  # what the data say, whatever C2/c cells usually look like
-        chosen = [(m, m.log_weight - prior_correction(m.solution)) for m, _ in chosen]
+        chosen = [
+            (m, m.log_weight - prior_correction(m.solution) - math.log(MODEL_PRIOR[m.solution.model.key]))
+            for m in modes
+            if m.solution.model.key != "mixed"
+        ]
         highest = max(w for _, w in chosen)
         chosen = [(m, math.exp(w - highest)) for m, w in chosen]
     delta1, delta1_se = _average(chosen, "delta1")
@@ -304,11 +312,12 @@ def _average(chosen: list[tuple[Mode, float]], name: str) -> tuple[float, float]
     weights = [w / total if total else 1.0 / len(chosen) for _, w in chosen]
     if not any(weights):
         weights = [1.0] + [0.0] * (len(chosen) - 1)
-    means = [m.solution.value(name) for m, _ in chosen]
+    fixed = [m.solution.model.key == "rhombohedral" for m, _ in chosen]  # no distortion at all
+    means = [0.0 if none else m.solution.value(name) for none, (m, _) in zip(fixed, chosen, strict=True)]
     mean = sum(w * v for w, v in zip(weights, means, strict=True))
     variance = sum(
-        w * ((ERROR_SCALE * m.solution.error(name)) ** 2 + (v - mean) ** 2)
-        for w, v, (m, _) in zip(weights, means, chosen, strict=True)
+        w * ((0.0 if none else ERROR_SCALE * m.solution.error(name)) ** 2 + (v - mean) ** 2)
+        for w, v, none, (m, _) in zip(weights, means, fixed, chosen, strict=True)
     )
     return mean, math.sqrt(variance)
 

@@ -23,6 +23,8 @@ C_RANGE_ANG: Final = (21.3, 23.3)
 #: least that must be covered.
 MARGIN: Final = 0.031
 LEAST_MARGIN: Final = 0.012
+#: A line elsewhere this strong, relative to those of the fit, is mentioned.
+FOREIGN: Final = 0.3
 #: Points per fit; finer scans are summed to about this many.
 _MAX_POINTS: Final = 700
 #: Lines that help to find the cell where the scan holds them (hexagonal indices); the first three are the
@@ -40,6 +42,8 @@ class Noise:
         Variance divided by intensity; 1 for counts.
     floor : float
         Least variance, in squared intensity units.
+    offset : float
+        Variance at zero intensity (subtracted background), in squared intensity units.
     note : str
         One sentence for the evidence; empty for plain counts.
     """
@@ -47,10 +51,11 @@ class Noise:
     gain: float
     floor: float
     note: str
+    offset: float = 0.0
 
     def sigma(self, expected: FloatArray) -> FloatArray:
         """Return standard deviations for expected intensities."""
-        return np.sqrt(np.maximum(self.gain * np.maximum(expected, 0.0), self.floor))
+        return np.sqrt(np.maximum(self.gain * np.maximum(expected, 0.0) + self.offset, self.floor))
 
 
 def _scatter(y: FloatArray, stride: int) -> tuple[FloatArray, FloatArray]:
@@ -102,9 +107,11 @@ def measure_noise(pattern: PowderPattern) -> Noise:
         squares, means = _scatter(y, correlated)
         low = means < 0.15 * top
         variance = correlated * float(np.median(squares[low])) / _CHI2_MEDIAN
-        measured = variance / max(float(np.median(means[low])), 1e-9 * top)
+        level = float(np.median(means[low]))
+        measured = variance / max(level, 1e-9 * top)
         note = f"neighbouring points are correlated over about {correlated} steps (smoothed data?)"
-    return Noise(measured, max(0.7 * measured**2, variance if level < 0.002 * top else 0.0), note)
+    offset = variance - measured * max(level, 0.0)
+    return Noise(measured, 0.7 * measured**2, note, offset if offset > 0.3 * variance else 0.0)
 
 
 #: Median of chi-squared with one degree of freedom.
@@ -135,10 +142,12 @@ def bragg_deg(inverse_d: FloatArray, wavelength_ang: float) -> FloatArray:
 
 
 def _excess(pattern: PowderPattern, noise: Noise, width_deg: float) -> tuple[FloatArray, FloatArray]:
-    """Area above a running background within about one ``width_deg``, and its standard deviation."""
+    """Area above a running background within ``width_deg`` over its standard deviation; NaN in gaps."""
     step = pattern.step_deg
     grid = np.arange(pattern.two_theta_deg[0], pattern.two_theta_deg[-1], step)
     y = np.interp(grid, pattern.two_theta_deg, pattern.intensity)
+    here = np.searchsorted(pattern.two_theta_deg, grid).clip(1, len(pattern.two_theta_deg) - 1)
+    hole = pattern.two_theta_deg[here] - pattern.two_theta_deg[here - 1] > max(6.0 * step, 0.5 * width_deg)
     narrow = max(3, round(width_deg / step) | 1)
     wide = max(9, round(1.2 / step) | 1)
     padded = np.pad(y, wide // 2, mode="edge")
@@ -152,7 +161,9 @@ def _excess(pattern: PowderPattern, noise: Noise, width_deg: float) -> tuple[Flo
     kernel = np.ones(narrow)
     area = np.convolve(y - background, kernel, mode="same")
     spread = np.sqrt(np.convolve(noise.sigma(np.maximum(y, background)) ** 2, kernel, mode="same"))
-    return grid, np.clip(area / np.maximum(spread, 1e-12), 0.0, None)
+    excess = np.clip(area / np.maximum(spread, 1e-12), 0.0, None)
+    excess[hole] = np.nan
+    return grid, excess
 
 
 @dataclass(frozen=True)
@@ -192,8 +203,9 @@ def find_cells(pattern: PowderPattern, radiation: Radiation, noise: Noise, *, co
     for number, (h, k, el) in enumerate(_SEARCH_LINES):
         inverse = np.sqrt(4.0 / 3.0 * (h * h + h * k + k * k) / aa**2 + el * el / cc**2)
         angle = bragg_deg(inverse, radiation.wavelength_ang)
-        inside = (angle > grid[0]) & (angle < grid[-1])
-        height = np.where(inside, np.interp(np.nan_to_num(angle), grid, excess), 0.0)
+        height = np.interp(np.nan_to_num(angle), grid, excess)
+        inside = (angle > grid[0]) & (angle < grid[-1]) & np.isfinite(height)
+        height = np.where(inside, height, 0.0)
         if number < 3:
             weakest = np.minimum(weakest, height)
             reached &= inside
@@ -348,6 +360,8 @@ def missing_lines(
         angle = float(bragg_deg(np.array(inverse), radiation.wavelength_ang))
         if not math.isfinite(angle) or not grid[0] + 0.8 * scale < angle < grid[-1] - 0.8 * scale:
             continue
+        if np.isnan(excess[np.abs(grid - angle) < 0.5 * scale]).any():
+            continue
         height = _highest(grid, excess, angle, 0.5 * scale)
         if strongest > 15.0 and height < 0.08 * strongest:
             return (
@@ -362,5 +376,34 @@ def _window_lines(a_h_ang: float, c_h_ang: float, radiation: Radiation) -> list[
 
 
 def _highest(grid: FloatArray, excess: FloatArray, angle: float, reach: float) -> float:
-    near = np.abs(grid - angle) < reach
-    return float(excess[near].max()) if near.any() else 0.0
+    near = excess[np.abs(grid - angle) < reach]
+    return float(np.nanmax(near)) if np.isfinite(near).any() else 0.0
+
+
+def foreign_lines(
+    pattern: PowderPattern, radiation: Radiation, noise: Noise, a_h_ang: float, c_h_ang: float
+) -> str:
+    """Name the strongest line where no NASICON has any; empty where there is none to speak of.
+
+    Between 012 and 104, between 110 and 113, and between 202 and 024 the pattern of either phase is empty.
+    """
+    scale = _scale(radiation.wavelength_ang)
+    grid, excess = _excess(pattern, noise, 0.22 * scale)
+    mine = max(_highest(grid, excess, v, 0.3 * scale) for v in _window_lines(a_h_ang, c_h_ang, radiation))
+    worst, where = 0.0, 0.0
+    for first, last in (((0, 1, 2), (1, 0, 4)), ((1, 1, 0), (1, 1, 3)), ((2, 0, 2), (0, 2, 4))):
+        low, high = (
+            float(
+                bragg_deg(
+                    np.array(math.sqrt(4 / 3 * (h * h + h * k + k * k) / a_h_ang**2 + (el / c_h_ang) ** 2)),
+                    radiation.wavelength_ang,
+                )
+            )
+            for h, k, el in (first, last)
+        )
+        empty = (grid > low + 0.6 * scale) & (grid < high - 0.6 * scale) & np.isfinite(excess)
+        if empty.any() and float(excess[empty].max()) > worst:
+            worst, where = float(excess[empty].max()), float(grid[empty][int(np.argmax(excess[empty]))])
+    if worst > 10.0 and worst > FOREIGN * mine:
+        return f"a strong line near {where:.2f} deg belongs to no NASICON; check purity and wavelength"
+    return ""

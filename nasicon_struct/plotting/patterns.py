@@ -230,7 +230,7 @@ def plot_pattern_fit(fit: PatternFit, ax: Axes | None = None, *, models: tuple[s
         ticks.set_xticks([])
         residuals.axhline(0, color="0.7", lw=0.6)
         panels.append((curves, ticks, residuals))
-    for curves, ticks, residuals in panels:
+    for _, _, residuals in panels:
         residuals.set_ylim(-1.15 * largest, 1.15 * largest)
         residuals.set_xlabel(r"$2\theta$ (degree)")
     for panel in panels[1][:3]:
