@@ -61,7 +61,12 @@ def computed(formula: str, energy: float, run_type: str, material_id: str) -> Co
         structure,
         energy * len(species),
         parameters={"run_type": run_type, "potcar_spec": [], "is_hubbard": False, "hubbards": {}},
-        data={"oxide_type": "None", "aspherical": True, "last_updated": "2026-01-01", "material_id": material_id},
+        data={
+            "oxide_type": "None",
+            "aspherical": True,
+            "last_updated": "2026-01-01",
+            "material_id": material_id,
+        },
         entry_id=f"{material_id}-{run_type}",
     )
 

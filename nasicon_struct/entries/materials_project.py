@@ -54,8 +54,8 @@ def entries_from_mp(
     system : str, composition-like, or iterable of them
         ``"Na-P-S"``, a formula, or several.
     thermo_type : str, keyword-only
-        ``"GGA_GGA+U"``, ``"R2SCAN"`` or ``"GGA_GGA+U_R2SCAN"``. What comes back is checked: entries of another
-        level of theory are an error, since their energies may not be compared.
+        ``"GGA_GGA+U"``, ``"R2SCAN"`` or ``"GGA_GGA+U_R2SCAN"``. What comes back is checked: entries of
+        another level of theory are an error, since their energies may not be compared.
     open_element : str or None, keyword-only
         Element added to the system.
     api_key : str, optional, keyword-only
@@ -76,7 +76,8 @@ def entries_from_mp(
     MissingDependencyError
         If the client is not installed (``pip install "nasicon-struct[mp]"``).
     EntriesError
-        If there is no key, the API does not answer, or the answer is of another thermo type or lacks an element.
+        If there is no key, the API does not answer, or the answer is of another thermo type or lacks an
+        element.
     """
     if thermo_type not in THERMO_TYPES:
         raise EntriesError(f"the thermo type must be one of {', '.join(THERMO_TYPES)}, got {thermo_type!r}")
@@ -136,7 +137,8 @@ def _fetch(
         raise EntriesError(f"the Materials Project did not answer as expected: {text}") from None
     if not found:
         raise EntriesError(
-            f"the Materials Project holds no {thermo_type} entries of {'-'.join(elements)}; try another thermo type"
+            f"the Materials Project holds no {thermo_type} entries of {'-'.join(elements)}; try another "
+            "thermo type"
         )
     return list(found), str(database)
 
@@ -154,16 +156,20 @@ def _check(found: Iterable[Any], elements: Iterable[str], thermo_type: str) -> N
     wrong = sorted({_run_type(item) for item in items} - allowed)
     if wrong:
         raise EntriesError(
-            f"the Materials Project returned entries of run type {', '.join(name or 'none' for name in wrong)} for the "
+            "the Materials Project returned entries of run type "
+            f"{', '.join(name or 'none' for name in wrong)} for the "
             f"thermo type {thermo_type}; their energies may not be compared"
         )
     pure = {
-        next(iter(item.composition.get_el_amt_dict())) for item in items if len(item.composition.elements) == 1
+        next(iter(item.composition.get_el_amt_dict()))
+        for item in items
+        if len(item.composition.elements) == 1
     }
     missing = sorted(set(elements) - pure)
     if missing:
         raise EntriesError(
-            f"the Materials Project returned no {thermo_type} entry of the element {', '.join(missing)}, so energies "
+            f"the Materials Project returned no {thermo_type} entry of the element {', '.join(missing)}, so "
+            "energies "
             "have no reference; try another thermo type"
         )
 
@@ -184,7 +190,8 @@ def _read_cache(file: Path, elements: list[str], thermo_type: str) -> EntrySet |
         raw = json.loads(file.read_text(encoding="utf-8"))
         if (raw["version"], raw["elements"], raw["thermo_type"]) != (_CACHE_VERSION, elements, thermo_type):
             return None
-        return EntrySet.from_dict(raw["entries"])
+        found = EntrySet.from_dict(raw["entries"])
+        return found if isinstance(found, EntrySet) else None
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError):
         return None  # a damaged cache is no error: ask again
 
