@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "phase": ("nasicon_struct.cli.phase", "Monoclinic or rhombohedral, with a probability."),
     "pattern": ("nasicon_struct.cli.pattern", "A calculated powder pattern."),
     "window": ("nasicon_struct.cli.window", "Stability windows against Na metal."),
+    "interface": ("nasicon_struct.cli.interface", "Reactions between electrolyte and electrode."),
 }
 
 

@@ -112,6 +112,16 @@ class InterfaceReactions(MSONable):
         return min(self.kinks, key=lambda kink: (round(kink.energy_ev_per_atom, 12), kink.fraction_b))
 
     @property
+    def strongest_mutual(self) -> InterfaceKink:
+        """The kink at which the two materials together give off most beyond what each gives off alone."""
+        return min(self.kinks, key=lambda kink: (round(kink.mutual_energy_ev_per_atom, 12), kink.fraction_b))
+
+    @property
+    def mutual_driving_force_ev_per_atom(self) -> float:
+        """Largest energy that needs both materials, eV per atom, as a positive number."""
+        return -self.strongest_mutual.mutual_energy_ev_per_atom + 0.0
+
+    @property
     def driving_force_ev_per_atom(self) -> float:
         """Largest energy the interface can give off, eV per atom, as a positive number."""
         return -self.strongest.energy_ev_per_atom + 0.0

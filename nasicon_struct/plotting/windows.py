@@ -25,7 +25,8 @@ def subscripted(formula: str) -> str:
     return re.sub(r"(?<=[A-Za-z\)\]])(\d+(?:\.\d+)?)", r"$_{\1}$", formula)
 
 
-def _axes(ax: Any, width: float, height: float) -> Any:
+def new_axes(ax: Any, width: float, height: float) -> Any:
+    """Return the given axes, or those of a new figure of a size in inches."""
     if ax is not None:
         return ax
     from matplotlib.figure import Figure
@@ -71,7 +72,7 @@ def plot_windows(
     names = list(labels) if labels is not None else [subscripted(item.target) for item in items]
     if len(names) != len(items):
         raise StabilityError(f"there are {len(items)} windows but {len(names)} labels; give one for each")
-    axes = _axes(ax, 6.4, 1.3 + 0.62 * len(items))
+    axes = new_axes(ax, 6.4, 1.3 + 0.62 * len(items))
     used: dict[str, Any] = {}
     for row, item in enumerate(items):
         y = len(items) - 1 - row
@@ -132,6 +133,8 @@ def _draw_bar(axes: Any, item: StabilityWindow, y: float, v_max: float, used: di
         used.setdefault("no window: range of the decomposed mixture", bar)
         above = item.e_above_hull_ev_per_atom
         text = "no energy" if above is None else f"{1000 * above:.0f} meV/atom above hull"
+        if item.uncertainty is not None:
+            text += f", on it in {100 * item.uncertainty.probability_stable:.0f} % of samples"
         end = max(high, low + 0.012)
         axes.annotate(
             text, (end, y + 0.08), xytext=(5, 0), textcoords="offset points", va="bottom", fontsize=7
