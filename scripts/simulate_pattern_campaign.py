@@ -5,7 +5,7 @@
 Two disjoint sets exist. ``training`` was used while the fit was developed (priors, thresholds, scaling of
 evidence): cells of Subramanian et al. 1985, Xun et al. 2025 and Hong 1976 (R-3c), seeds from 1.
 ``evaluation`` is used only to report: C2/c cells of Hong 1976 and R-3c cells of all other papers in the
-literature table, other intensities, seeds from 1 000 000. The generator shares no code with the fit: it
+literature table, other intensities, seeds from 2 000 000. The generator shares no code with the fit: it
 takes line intensities from published structures, changes them at random (site occupancies, texture), and has
 its own line shape, with a width that grows with angle, an exponential tail from axial divergence, and
 K-alpha1 + K-alpha2.
@@ -341,7 +341,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("campaign.csv"))
     args = parser.parse_args()
-    first = 1 if args.which == "training" else 1_000_000
+    first = 1 if args.which == "training" else 2_000_000
     jobs = [(args.which, first + i) for i in range(args.scans)]
     if args.workers > 1:
         with ProcessPoolExecutor(args.workers) as pool:

@@ -55,6 +55,8 @@ PLAUSIBLE_C: Final = (20.8, 23.5)
 #: Least intensity of each of the three lines, relative to the strongest of them (0.39 to 0.72 in known
 #: structures).
 FAINTEST: Final = 0.08
+#: Lines where a NASICON has none: mentioned, and refused, beyond these strengths relative to the lines fitted.
+FOREIGN: Final = (0.3, 1.5)
 #: Standard errors are multiplied by this; see the calibration in docs/powder-patterns.md.
 ERROR_SCALE: Final = 1.0
 #: Differences of log evidence are multiplied by this before they become probabilities.
@@ -130,9 +132,16 @@ def fit_pattern(
     )
     if refusal:
         return _refuse(refusal, base)
-    foreign = prepare.foreign_lines(pattern, beams[0], noise, *_cell(best))
-    if foreign:
-        base["warnings"] = (*base["warnings"], foreign)
+    angle, strength = prepare.foreign_lines(pattern, beams[0], noise, *_cell(best))
+    if strength > FOREIGN[1]:
+        return _refuse(
+            f"the strongest lines, such as that near {angle:.2f} deg, lie where no NASICON has any; "
+            "check sample and wavelength",
+            base,
+        )
+    if strength > FOREIGN[0]:
+        sentence = f"a strong line near {angle:.2f} deg belongs to no NASICON; check purity and wavelength"
+        base["warnings"] = (*base["warnings"], sentence)
     return _decide(modes, base)
 
 

@@ -23,8 +23,8 @@ C_RANGE_ANG: Final = (21.3, 23.3)
 #: least that must be covered.
 MARGIN: Final = 0.031
 LEAST_MARGIN: Final = 0.012
-#: A line elsewhere this strong, relative to those of the fit, is mentioned.
-FOREIGN: Final = 0.3
+#: Pairs of lines (hexagonal indices) between which no NASICON has a line.
+_EMPTY_BETWEEN: Final = (((0, 1, 2), (1, 0, 4)), ((1, 1, 0), (1, 1, 3)), ((2, 0, 2), (0, 2, 4)))
 #: Points per fit; finer scans are summed to about this many.
 _MAX_POINTS: Final = 700
 #: Lines that help to find the cell where the scan holds them (hexagonal indices); the first three are the
@@ -382,28 +382,27 @@ def _highest(grid: FloatArray, excess: FloatArray, angle: float, reach: float) -
 
 def foreign_lines(
     pattern: PowderPattern, radiation: Radiation, noise: Noise, a_h_ang: float, c_h_ang: float
-) -> str:
-    """Name the strongest line where no NASICON has any; empty where there is none to speak of.
+) -> tuple[float, float]:
+    """Look for lines where no NASICON has any.
 
-    Between 012 and 104, between 110 and 113, and between 202 and 024 the pattern of either phase is empty.
+    Between 012 and 104, 110 and 113, and 202 and 024 the pattern of either phase is empty.
+
+    Returns
+    -------
+    (2-theta in degrees, strength relative to the strongest line of the fit)
+        Of the strongest such line; strength 0 where there is none to speak of.
     """
     scale = _scale(radiation.wavelength_ang)
     grid, excess = _excess(pattern, noise, 0.22 * scale)
     mine = max(_highest(grid, excess, v, 0.3 * scale) for v in _window_lines(a_h_ang, c_h_ang, radiation))
     worst, where = 0.0, 0.0
-    for first, last in (((0, 1, 2), (1, 0, 4)), ((1, 1, 0), (1, 1, 3)), ((2, 0, 2), (0, 2, 4))):
-        low, high = (
-            float(
-                bragg_deg(
-                    np.array(math.sqrt(4 / 3 * (h * h + h * k + k * k) / a_h_ang**2 + (el / c_h_ang) ** 2)),
-                    radiation.wavelength_ang,
-                )
-            )
-            for h, k, el in (first, last)
-        )
+    for pair in _EMPTY_BETWEEN:
+        inverse = [
+            math.sqrt(4.0 / 3.0 * (h * h + h * k + k * k) / a_h_ang**2 + (el / c_h_ang) ** 2)
+            for h, k, el in pair
+        ]
+        low, high = bragg_deg(np.array(inverse), radiation.wavelength_ang)
         empty = (grid > low + 0.6 * scale) & (grid < high - 0.6 * scale) & np.isfinite(excess)
         if empty.any() and float(excess[empty].max()) > worst:
             worst, where = float(excess[empty].max()), float(grid[empty][int(np.argmax(excess[empty]))])
-    if worst > 10.0 and worst > FOREIGN * mine:
-        return f"a strong line near {where:.2f} deg belongs to no NASICON; check purity and wavelength"
-    return ""
+    return (where, worst / mine) if worst > 10.0 and mine > 0.0 else (where, 0.0)
