@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PDEntry
 
 #: Entries with one of these flags stay out of the hull unless asked for.
-DEFAULT_EXCLUDED_FLAGS: Final = ("hypothetical",)
+DEFAULT_EXCLUDED_FLAGS: Final = ("hypothetical", "below_reference", "unphysical")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,10 @@ class Entry(MSONable):
         Level of theory of the energy, where it is known for this entry.
     flag, note, source : str
         What is special about the entry, in one word and in a sentence, and where it comes from.
+    method : str
+        Kind of calculation of this row, for example ``"CHGNet r2SCAN potential"`` or ``"GPAW r2SCAN"``.
+    polymorph : str
+        Space group of the cell, where it is known.
     """
 
     formula: str
@@ -48,11 +52,13 @@ class Entry(MSONable):
     flag: str = ""
     note: str = ""
     source: str = ""
+    method: str = ""
+    polymorph: str = ""
 
     @functools.cached_property
     def amounts(self) -> dict[str, Fraction]:
         """Exact amounts per formula unit."""
-        return parse_formula(self.formula)
+        return amounts_of(self.formula)
 
     @functools.cached_property
     def n_atoms(self) -> float:
@@ -66,7 +72,7 @@ class Entry(MSONable):
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
-        names = ("formula", "energy_ev_per_atom", "entry_id", "level", "flag", "note", "source")
+        names = [field.name for field in fields(self)]
         return {
             "@module": type(self).__module__,
             "@class": type(self).__name__,

@@ -6,6 +6,7 @@ import csv
 import difflib
 import functools
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,8 @@ class EntrySource(MSONable):
     ----------
     name : str
         Name to pass as ``source=``.
-    file : str
-        File name under ``structures/entries/``.
+    files : tuple of str
+        File names under ``structures/entries/``.
     column : str
         Column of the energies (formation energies, eV per atom).
     level : str
@@ -45,13 +46,15 @@ class EntrySource(MSONable):
     elements : tuple of str
         Elements covered.
     n_entries : int
-        Number of phases.
+        Number of rows: phases, and polymorphs where the set holds several.
+    methods : tuple of str
+        How many rows come from which kind of calculation, for example ``"CHGNet r2SCAN potential: 512"``.
     notes : tuple of str
         What a user of the set must know.
     """
 
     name: str
-    file: str
+    files: tuple[str, ...]
     column: str
     level: str
     corrections: str
@@ -60,11 +63,12 @@ class EntrySource(MSONable):
     doi: str
     elements: tuple[str, ...]
     n_entries: int
+    methods: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "elements", tuple(self.elements))
-        object.__setattr__(self, "notes", tuple(self.notes))
+        for name in ("files", "elements", "methods", "notes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 def _levels(folder: Path) -> list[dict[str, Any]]:
@@ -75,11 +79,16 @@ def _levels(folder: Path) -> list[dict[str, Any]]:
             described = tomllib.loads(path.read_text(encoding="utf-8")).get("level", [])
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise EntriesError(f"{path} is damaged ({error}); install the package again") from None
-    files = {item["file"] for item in described}
+    files = {file for item in described for file in _files(item)}
     for csv_path in sorted(folder.glob("*.csv")):
         if csv_path.name not in files:
             described.append({"name": csv_path.stem, "file": csv_path.name})
     return described
+
+
+def _files(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the files of a level: ``file`` names one, ``files`` several."""
+    return tuple(item["files"]) if "files" in item else (item["file"],)
 
 
 @functools.lru_cache(maxsize=4)
@@ -87,16 +96,20 @@ def _sources(folder: Path) -> dict[str, EntrySource]:
     provenance = {item.file: item for item in reference.list_sources()}
     found: dict[str, EntrySource] = {}
     for item in _levels(folder):
-        origin = provenance.get(f"entries/{item['file']}")
-        rows = _rows(folder / item["file"])
+        files = _files(item)
+        origin = provenance.get(f"entries/{files[0]}")
         column = item.get("column", _DEFAULT_COLUMN)
-        if not rows or column not in rows[0]:
-            raise EntriesError(f"{folder / item['file']} has no column {column}; install the package again")
-        held = [row for row in rows if row[column].strip()]
+        held: list[dict[str, str]] = []
+        for file in files:
+            rows = _rows(folder / file)
+            if not rows or column not in rows[0]:
+                raise EntriesError(f"{folder / file} has no column {column}; install the package again")
+            held.extend(row for row in rows if row[column].strip())
+        methods = Counter(row.get("model") or item.get("method", "") for row in held)
         elements = sorted({symbol for row in held for symbol in parse_formula(row["formula"])})
         found[item["name"]] = EntrySource(
             name=item["name"],
-            file=item["file"],
+            files=files,
             column=column,
             level=item.get("level", origin.what if origin else item["name"]),
             corrections=item.get("corrections", ""),
@@ -105,6 +118,7 @@ def _sources(folder: Path) -> dict[str, EntrySource]:
             doi=origin.doi if origin else "",
             elements=tuple(elements),
             n_entries=len(held),
+            methods=tuple(f"{method}: {count}" for method, count in sorted(methods.items()) if method),
             notes=tuple(item.get("notes", ())),
         )
     return found
@@ -228,20 +242,25 @@ def _load_all(name: str, exclude_flags: frozenset[str]) -> EntrySet:
     described = entry_source(name)
     kept: list[Entry] = []
     excluded: list[Entry] = []
-    for row in _rows(reference.structures_dir() / "entries" / described.file):
+    folder = reference.structures_dir() / "entries"
+    for row in (row for file in described.files for row in _rows(folder / file)):
         text = row[described.column].strip()
         if not text:
             continue
+        flags = (row.get("flag") or row.get("flags") or "").split("; ")
+        barred = [flag for flag in flags if flag in exclude_flags]
         entry = Entry(
             formula=row["formula"],
             energy_ev_per_atom=float(text),
-            entry_id=row.get("mp_id_inferred") or row.get("entry_id") or "",
+            entry_id=row.get("mp_id_inferred") or row.get("entry_id") or row.get("source_id") or "",
             level=described.name,
-            flag=row.get("flag", ""),
+            flag=(barred or flags)[0],
             note=row.get("note", ""),
             source=row.get("source", ""),
+            method=row.get("model", ""),
+            polymorph=row.get("polymorph", ""),
         )
-        (excluded if entry.flag in exclude_flags else kept).append(entry)
+        (excluded if barred else kept).append(entry)
     return EntrySet(
         entries=tuple(kept),
         excluded=tuple(excluded),
