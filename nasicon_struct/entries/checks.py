@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -133,9 +135,18 @@ def missing_phases(entries: EntrySet, elements: Iterable[str] | None = None) -> 
     The list of known compounds is ``structures/tables/expected_phases.csv``; every row names its evidence.
     """
     system = frozenset(entries.elements if elements is None else elements)
-    missing = []
-    for row in reference.read_rows("expected_phases"):
-        amounts = parse_formula(row["formula"])
-        if system.issuperset(amounts) and entries.find(amounts) is None:
-            missing.append(row["formula"])
-    return tuple(missing)
+    memo = entries.memo("missing")
+    if system not in memo:
+        memo[system] = tuple(
+            formula
+            for formula, amounts in _expected()
+            if system.issuperset(amounts) and entries.find(amounts) is None
+        )
+    return memo[system]
+
+
+@functools.lru_cache(maxsize=1)
+def _expected() -> tuple[tuple[str, dict[str, Fraction]], ...]:
+    return tuple(
+        (row["formula"], parse_formula(row["formula"])) for row in reference.read_rows("expected_phases")
+    )

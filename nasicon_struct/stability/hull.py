@@ -21,7 +21,8 @@ from nasicon_struct.stability import simplex
 TIE_TOLERANCE_EV: Final = 1e-12
 #: With more elements than this, facets are found one by one.
 MAX_ELEMENTS_OF_FULL_HULL: Final = 6
-_BLOCK: Final = 1 << 22
+#: Numbers held at once: small enough to stay in the cache of a core.
+_BLOCK: Final = 1 << 18
 _SOLVED_AT_ONCE: Final = 128
 
 

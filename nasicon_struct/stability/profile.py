@@ -91,9 +91,14 @@ def upper_envelope(slopes: np.ndarray, heights: np.ndarray, scale: float) -> tup
     # From the left (t = 0): the highest there, of equals the steepest, is the first piece.
     tolerance = _ENVELOPE_TOLERANCE_EV * scale
     first = int(np.flatnonzero(height >= height.max() - tolerance)[-1])
-    pieces = [first]
+    return _chain(slope[first:].tolist(), height[first:].tolist(), tolerance)
+
+
+def _chain(slope: list[float], height: list[float], tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return slopes and starts of the upper envelope of lines sorted by slope, the first one first."""
+    pieces = [0]
     left = [0.0]
-    for i in range(first + 1, len(slope)):
+    for i in range(1, len(slope)):
         while True:
             last = pieces[-1]
             crossing = (height[last] - height[i]) / (slope[i] - slope[last])
@@ -108,7 +113,7 @@ def upper_envelope(slopes: np.ndarray, heights: np.ndarray, scale: float) -> tup
             left.pop()
         pieces.append(i)
         left.append(crossing)
-    return slope[pieces], np.array(left)
+    return np.array([slope[i] for i in pieces]), np.array(left)
 
 
 def _walk(hull: Hull, base: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +168,7 @@ def plateaus(system: System, amounts: Mapping[str, Fraction], open_element: str)
                 mu_low_ev=float(slopes[k - 1]) if k else -np.inf,
                 phases=tuple(phases),
                 units=tuple(units),
-                exchanged=system.balance(phases, units, amounts),
+                exchanged=system.balance(phases, units, amounts, (open_element,)),
             )
         )
     return rows

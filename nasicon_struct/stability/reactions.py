@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -84,25 +85,35 @@ def solve_exactly(
     """
     free = set(exchanged)
     elements = sorted({symbol for phase in phases for symbol in phase} | set(target))
+    zero = Fraction(0)
     rows = [
-        [phase.get(symbol, Fraction(0)) for phase in phases] + [target.get(symbol, Fraction(0))]
+        _integers([*(phase.get(symbol, zero) for phase in phases), target.get(symbol, zero)])
         for symbol in elements
         if symbol not in free
     ]
     n = len(phases)
     if len(rows) < n:
         return None
+    # Elimination without fractions (E. H. Bareiss, Math. Comp. 22 (1968) 565): every division is exact.
+    previous = 1
     for column in range(n):
         best = next((r for r in range(column, len(rows)) if rows[r][column]), None)
         if best is None:
             return None
         rows[column], rows[best] = rows[best], rows[column]
-        lead = rows[column][column]
-        rows[column] = [value / lead for value in rows[column]]
+        pivot = rows[column]
+        lead = pivot[column]
         for r, row in enumerate(rows):
-            if r != column and row[column]:
+            if r != column:
                 factor = row[column]
-                rows[r] = [a - factor * b for a, b in zip(row, rows[column], strict=True)]
+                rows[r] = [(lead * a - factor * b) // previous for a, b in zip(row, pivot, strict=True)]
+        previous = lead
     if any(row[n] for row in rows[n:]):
         return None
-    return [rows[i][n] for i in range(n)]
+    return [Fraction(rows[i][n], rows[i][i]) for i in range(n)]
+
+
+def _integers(row: Sequence[Fraction]) -> list[int]:
+    """Multiply a row by its least common denominator."""
+    scale = math.lcm(*(value.denominator for value in row))
+    return [value.numerator * (scale // value.denominator) for value in row]

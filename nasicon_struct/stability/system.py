@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from nasicon_struct.entries import EntrySet
+from nasicon_struct.entries import EntrySet, amounts_of
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.formula import format_formula, parse_formula
 from nasicon_struct.stability import simplex
@@ -90,7 +90,8 @@ class System:
         kept = np.flatnonzero(share > 0)
         self.hull = Hull(self.free, reduced[kept], grand[kept], [labels[i] for i in kept])
         self.origin = kept[self.hull.origin]
-        self.exact = [parse_formula(label) for label in self.hull.labels]
+        self.exact = [amounts_of(label) for label in self.hull.labels]
+        self._counted: dict[int, tuple[float, float]] = {}
 
     def _grand(
         self, fractions: np.ndarray, energies: np.ndarray
@@ -142,7 +143,15 @@ class System:
 
     def atoms_per_formula(self, index: int) -> float:
         """Return the free atoms per formula unit of a phase."""
-        return float(sum(self.exact[index].get(symbol, 0) for symbol in self.free))
+        return self._atoms(index)[0]
+
+    def _atoms(self, index: int) -> tuple[float, float]:
+        """Return the free atoms and all atoms per formula unit of a phase."""
+        if index not in self._counted:
+            exact = self.exact[index]
+            free = float(sum(exact.get(symbol, 0) for symbol in self.free))
+            self._counted[index] = (free, float(sum(exact.values())))
+        return self._counted[index]
 
     def assemblage(self, amounts: Mapping[str, Fraction]) -> tuple[list[int], list[Fraction | float]]:
         """Return the equilibrium phases of a composition and their formula units, sorted by name."""
@@ -182,24 +191,37 @@ class System:
         return [i for i, _ in pairs], [held / self.atoms_per_formula(i) for i, held in pairs]
 
     def balance(
-        self, phases: Sequence[int], units: Sequence[Fraction | float], amounts: Mapping[str, Fraction]
+        self,
+        phases: Sequence[int],
+        units: Sequence[Fraction | float],
+        amounts: Mapping[str, Fraction],
+        exchanged: Iterable[str] = (),
     ) -> dict[str, Fraction | float]:
-        """Return how much more of each element the phases hold than the composition; only non-zero ones."""
-        excess: dict[str, Fraction | float] = {symbol: -amount for symbol, amount in amounts.items()}
-        for i, unit in zip(phases, units, strict=True):
-            for symbol, amount in self.exact[i].items():
-                change = unit * amount if isinstance(unit, Fraction) else unit * float(amount)
-                excess[symbol] = excess.get(symbol, Fraction(0)) + change
+        """Return how much more of each element the phases hold than the composition; only non-zero ones.
+
+        ``exchanged`` names what may differ besides the held elements, as for :meth:`formula_units`: exact
+        units balance all others, which are then not counted again.
+        """
+        wanted: Iterable[str] = amounts.keys() | {s for i in phases for s in self.exact[i]}
+        if exchanged and all(isinstance(unit, Fraction) for unit in units):
+            wanted = {*exchanged, *(item.element for item in self.reservoirs)}
         total = float(sum(amounts.values()))
-        return {
-            symbol: value for symbol, value in excess.items() if value and abs(float(value)) > 1e-9 * total
-        }
+        excess: dict[str, Fraction | float] = {}
+        for symbol in sorted(wanted):
+            value: Fraction | float = -amounts.get(symbol, Fraction(0))
+            for i, unit in zip(phases, units, strict=True):
+                amount = self.exact[i].get(symbol)
+                if amount is not None:
+                    value = value + (unit * amount if isinstance(unit, Fraction) else unit * float(amount))
+            if value and abs(float(value)) > 1e-9 * total:
+                excess[symbol] = value
+        return excess
 
     def phase_amounts(
         self, phases: Sequence[int], units: Sequence[Fraction | float]
     ) -> tuple[PhaseAmount, ...]:
         """Return the phases with formula units and shares of the atoms."""
-        atoms = [float(u) * float(sum(self.exact[i].values())) for i, u in zip(phases, units, strict=True)]
+        atoms = [float(u) * self._atoms(i)[1] for i, u in zip(phases, units, strict=True)]
         total = sum(atoms)
         return tuple(
             PhaseAmount(formula=self.hull.labels[i], amount=float(u), atomic_fraction=held / total)

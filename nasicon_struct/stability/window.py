@@ -258,6 +258,11 @@ def _notes(case: Case, *limits: WindowStep | None) -> tuple[str, ...]:
 
 
 def _uncovered_pairs(case: Case) -> list[str]:
-    held = {frozenset(pair) for e in case.system.entries for pair in itertools.combinations(e.amounts, 2)}
+    memo = case.system.entries.memo("pairs")
+    if "held" not in memo:
+        memo["held"] = {
+            frozenset(pair) for e in case.system.entries for pair in itertools.combinations(e.amounts, 2)
+        }
+    held = memo["held"]
     symbols = [symbol for symbol in case.amounts if symbol != case.open_element]
     return [f"{a} and {b}" for a, b in itertools.combinations(symbols, 2) if frozenset((a, b)) not in held]
