@@ -1,5 +1,7 @@
 """Names of the public API, grouped by layer; `__init__.py` loads each from here when it is first used."""
 
+from .batch import BatchSheet as BatchSheet
+from .batch import batch_masses as batch_masses
 from .cell import AverageCell as AverageCell
 from .cell import build_average_cell as build_average_cell
 from .cif import read_structure as read_structure

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pattern": ("nasicon_struct.cli.pattern", "A calculated powder pattern."),
     "window": ("nasicon_struct.cli.window", "Stability windows against Na metal."),
     "interface": ("nasicon_struct.cli.interface", "Reactions between electrolyte and electrode."),
+    "batch": ("nasicon_struct.cli.batch", "Grams of each precursor, with excess, purity and sintering aid."),
 }
 
 
