@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from nasicon_struct.entries.amounts import amounts_of, atomic_fractions, composition_key, formula_of
+from nasicon_struct.entries.amounts import (
+    amounts_of,
+    atomic_fractions,
+    composition_key,
+    formula_of,
+    formula_unit,
+)
 from nasicon_struct.entries.checks import EntryReport, check_entries, missing_phases
 from nasicon_struct.entries.convert import as_entry_set, entries_from_file, entries_from_pymatgen
 from nasicon_struct.entries.entry import Entry, EntrySet
@@ -34,6 +40,7 @@ __all__ = [
     "entries_from_pymatgen",
     "entry_source",
     "formula_of",
+    "formula_unit",
     "list_entry_sources",
     "load_entries",
     "missing_phases",

@@ -84,6 +84,21 @@ def formula_of(obj: Any) -> str:
     return format_formula(reduced(amounts_of(obj)))
 
 
+def formula_unit(obj: Any) -> tuple[str, dict[str, Fraction]]:
+    """Return a printable formula and the amounts that it says: one formula unit of whatever is given.
+
+    A string or NasiconComposition is its own formula unit; a pymatgen or ASE object, a mapping or a CIF of whole
+    numbers of atoms is divided by their greatest common divisor.
+    """
+    formula = formula_of(obj)
+    amounts = amounts_of(obj)
+    if isinstance(getattr(obj, "amounts", None), Mapping) or (
+        isinstance(obj, str) and not obj.lower().endswith(".cif")
+    ):
+        return formula, amounts
+    return formula, reduced(amounts)
+
+
 def reduced(amounts: Mapping[str, Fraction]) -> dict[str, Fraction]:
     """Divide integer amounts by their greatest common divisor; leave fractional ones as they are."""
     if any(amount.denominator != 1 for amount in amounts.values()):

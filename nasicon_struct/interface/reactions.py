@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from monty.json import MSONable
 
-from nasicon_struct.entries import EntrySet, amounts_of, as_entry_set, formula_of
+from nasicon_struct.entries import EntrySet, as_entry_set, formula_unit
 from nasicon_struct.entries.checks import missing_phases
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
@@ -152,8 +152,9 @@ class Pair:
         self.described = tuple(item.description for item in held)
         if voltage_v is not None:
             held.append(_electrode(voltage_v, open_element, held))
-        self.formulas = (formula_of(a), formula_of(b))
-        self.amounts = (amounts_of(a), amounts_of(b))
+        units = (formula_unit(a), formula_unit(b))
+        self.formulas = (units[0][0], units[1][0])
+        self.amounts = (units[0][1], units[1][1])
         elements = {*self.amounts[0], *self.amounts[1], *(item.element for item in held), *include}
         self.entries: EntrySet = as_entry_set(entries, system=elements, open_element=None)
         given = (formation_energy_a_ev_per_atom, formation_energy_b_ev_per_atom)

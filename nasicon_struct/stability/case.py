@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-from nasicon_struct.entries import EntrySet, amounts_of, as_entry_set, formula_of
+from nasicon_struct.entries import EntrySet, amounts_of, as_entry_set, formula_unit
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
 from nasicon_struct.stability.profile import Plateau, plateaus
@@ -60,8 +60,7 @@ class Case:
     ) -> None:
         self.open_element = open_element
         self.reservoirs: tuple[Reservoir, ...] = as_reservoirs(reservoirs)
-        self.amounts = amounts_of(target)
-        self.formula = formula_of(target)
+        self.formula, self.amounts = formula_unit(target)
         held = {item.element for item in self.reservoirs}
         if open_element in held:
             raise StabilityError(
@@ -111,8 +110,9 @@ class Case:
             raise StabilityError(
                 f"the entries hold no element {missing[0]}; add it as reference of {self.formula}"
             )
-        offset = sum(float(amount) * references[symbol] for symbol, amount in self.amounts.items())
-        return (float(energy) - offset) / self.n_atoms
+        cell = amounts_of(target)
+        offset = sum(float(amount) * references[symbol] for symbol, amount in cell.items())
+        return (float(energy) - offset) / float(sum(cell.values()))
 
     def _check_scale(self) -> None:
         if self.given_energy is None:
