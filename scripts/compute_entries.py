@@ -175,6 +175,22 @@ def starts_of_folder(folder: Path) -> Iterator[dict[str, Any]]:
         }
 
 
+def starts_of_elements(names: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """Build elements (``"Al,Sc,Zn"``) in their room-temperature structures from ASE's reference states."""
+    from ase.build import bulk
+    from ase.data import atomic_numbers, reference_states
+    from ase.io import write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for symbol in names.split(","):
+        lattice = reference_states[atomic_numbers[symbol]]["symmetry"]
+        path = folder / f"{symbol}_{lattice}.cif"
+        if not path.exists():
+            write(path, bulk(symbol))
+    for item in starts_of_folder(folder):
+        yield {**item, "citation": "ASE, ase.data.reference_states (measured lattice parameters)"}
+
+
 def starts_of_materials_project(system: str, folder: Path) -> Iterator[dict[str, Any]]:
     """Fetch the structures of a chemical system and its subsystems into a folder, and yield them."""
     from mp_api.client import MPRester
@@ -194,6 +210,7 @@ def starts_of_materials_project(system: str, folder: Path) -> Iterator[dict[str,
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder of the results.")
 @click.option("--structures", type=click.Path(path_type=Path, exists=True), multiple=True)
 @click.option("--mp-system", multiple=True, help="Chemical system to fetch, such as Na-P-S.")
+@click.option("--elements", default="", help="Elements to build, such as Al,Sc,Zn.")
 @click.option("--model", type=click.Choice(sorted(MODELS)), multiple=True, default=("r2scan", "pbe"))
 @click.option("--workers", default=1, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
@@ -205,6 +222,7 @@ def main(
     work: Path,
     structures: tuple[Path, ...],
     mp_system: tuple[str, ...],
+    elements: str,
     model: tuple[str, ...],
     workers: int,
     device: str,
@@ -214,7 +232,8 @@ def main(
     only: str,
 ) -> None:
     """Relax every structure with every potential, smallest first within each folder."""
-    groups = [list(starts_of_folder(folder)) for folder in structures]
+    groups = [list(starts_of_elements(elements, work / "starts" / "elements"))] if elements else []
+    groups += [list(starts_of_folder(folder)) for folder in structures]
     groups += [list(starts_of_materials_project(name, work / "mp" / name)) for name in mp_system]
     tasks: list[dict[str, Any]] = []
     for group in groups:
