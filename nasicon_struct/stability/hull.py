@@ -16,6 +16,7 @@ import numpy as np
 
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
+from nasicon_struct.stability.faces import FaceCache, dot_in_order
 
 #: Two energies closer than this, eV per atom, are the same up to the noise of the arithmetic.
 TIE_TOLERANCE_EV: Final = 1e-12
@@ -23,7 +24,6 @@ TIE_TOLERANCE_EV: Final = 1e-12
 MAX_ELEMENTS_OF_FULL_HULL: Final = 6
 #: Numbers held at once: small enough to stay in the cache of a core.
 _BLOCK: Final = 1 << 18
-_SOLVED_AT_ONCE: Final = 128
 
 
 class Hull:
@@ -72,7 +72,7 @@ class Hull:
         self.elements_at = self._find_elements()
         self.full = len(self.elements) <= MAX_ELEMENTS_OF_FULL_HULL if full is None else full
         self._planes = np.empty((0, len(self.elements)))
-        self._inverses = np.empty((0, len(self.elements), len(self.elements)))
+        self._faces = FaceCache(self.x, self.e, self.elements_at)
         if self.full and not self._build():
             self.full = False
 
@@ -139,7 +139,7 @@ class Hull:
     @property
     def planes_ev(self) -> np.ndarray:
         """Chemical potentials of the facets known so far, eV per atom, shape (facets, elements)."""
-        return self._planes
+        return self._planes if self.full else self._faces.planes_ev
 
     # ---- compositions
 
@@ -150,62 +150,24 @@ class Hull:
         ----------
         compositions : ndarray, shape (M, E)
         """
-        if not self.full:
-            self._cover(compositions)
-        return self._largest(compositions)
+        return self._largest(compositions) if self.full else self._faces.energies(compositions)
 
     def _largest(self, compositions: np.ndarray) -> np.ndarray:
         result = np.empty(len(compositions))
         transposed = np.ascontiguousarray(self._planes.T)
         step = max(1, _BLOCK // max(1, len(self._planes)))
         for at in range(0, len(compositions), step):
-            np.max(compositions[at : at + step] @ transposed, axis=1, out=result[at : at + step])
-        return result
-
-    def _cover(self, compositions: np.ndarray) -> None:
-        """Find the facets that the compositions need and the cache lacks."""
-        pending = np.arange(len(compositions))
-        while len(pending):
-            if len(self._planes):
-                pending = pending[~self._covered(compositions[pending])]
-                if not len(pending):
-                    return
-            spread = np.arange(0, len(pending), max(1, len(pending) // _SOLVED_AT_ONCE))[:_SOLVED_AT_ONCE]
-            found = simplex.solve(self.x, self.e, compositions[pending[spread]], self.elements_at)
-            self._remember(found)
-            pending = np.delete(pending, spread)
-
-    def _remember(self, found: simplex.SimplexSolution) -> None:
-        bases = np.unique(np.sort(found.basis, axis=1), axis=0)
-        matrices = self.x[bases]
-        inverses = np.linalg.inv(matrices)
-        planes = np.einsum("fij,fj->fi", inverses, self.e[bases])
-        self._planes = np.vstack([self._planes, planes])
-        self._inverses = np.concatenate([self._inverses, inverses])
-
-    def _covered(self, compositions: np.ndarray) -> np.ndarray:
-        """Whether the best cached facet of each composition holds it."""
-        done = np.zeros(len(compositions), dtype=bool)
-        step = max(1, _BLOCK // max(1, len(self._planes)))
-        for at in range(0, len(compositions), step):
             block = compositions[at : at + step]
-            values = block @ self._planes.T
-            best = values.max(axis=1, keepdims=True)
-            facet = np.argmax(values, axis=1)
-            amounts = np.einsum("me,mej->mj", block, self._inverses[facet])
-            inside = (amounts >= -1e-11 * block.sum(axis=1, keepdims=True)).all(axis=1)
-            # Several bases may share one plane (coplanar phases): any of them may hold the composition.
-            ties = values >= best - 1e-12
-            for _ in range(int(ties.sum(axis=1).max(initial=0)) - 1):
-                ties[np.arange(len(block)), facet] = False
-                rows = np.flatnonzero(~inside & ties.any(axis=1))
-                if not len(rows):
-                    break
-                facet[rows] = np.argmax(ties[rows], axis=1)
-                amounts = np.einsum("me,mej->mj", block[rows], self._inverses[facet[rows]])
-                inside[rows] = (amounts >= -1e-11 * block[rows].sum(axis=1, keepdims=True)).all(axis=1)
-            done[at : at + step] = inside
-        return done
+            values = block @ transposed
+            # Matrix products round differently with the number of rows: what counts is added in order.
+            ties = values >= values.max(axis=1, keepdims=True) - TIE_TOLERANCE_EV * block.sum(
+                axis=1, keepdims=True
+            )
+            row, facet = np.divmod(np.flatnonzero(ties), len(self._planes))
+            exact = dot_in_order(block[row], self._planes[facet])
+            first = np.flatnonzero(np.append(True, np.diff(row) > 0))
+            result[at : at + step] = np.maximum.reduceat(exact, first)
+        return result
 
     def slopes(self, compositions: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the lowest and highest chemical potential of one element at each composition, eV.
@@ -216,49 +178,10 @@ class Hull:
         if self.full:
             low, high = self._slopes_of_planes(compositions, column)
         else:
-            low = self._slopes_of_cache(compositions, column, -1)
-            high = self._slopes_of_cache(compositions, column, +1)
+            low = self._faces.slopes(compositions, column, -1)
+            high = self._faces.slopes(compositions, column, +1)
         low = np.where(compositions[:, column] <= 1e-12 * compositions.sum(axis=1), -np.inf, low)
         return low, high
-
-    def _slopes_of_cache(self, compositions: np.ndarray, column: int, sign: int) -> np.ndarray:
-        """Return one-sided derivatives from the known facets, finding those that are lacking."""
-        result = np.empty(len(compositions))
-        pending = np.arange(len(compositions))
-        if sign < 0:
-            result[compositions[:, column] <= 0] = -np.inf
-            pending = np.flatnonzero(compositions[:, column] > 0)
-        while len(pending):
-            if len(self._planes):
-                slopes, certain = self._one_sided(compositions[pending], column, sign)
-                result[pending[certain]] = slopes[certain]
-                pending = pending[~certain]
-            spread = np.arange(0, len(pending), max(1, len(pending) // _SOLVED_AT_ONCE))[:_SOLVED_AT_ONCE]
-            if not len(spread):
-                break
-            solved = self.side(compositions[pending[spread]], column, sign)
-            result[pending[spread]] = solved.mu_ev[:, column]
-            self._remember(solved)
-            pending = np.delete(pending, spread)
-        return result
-
-    def _one_sided(self, compositions: np.ndarray, column: int, sign: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the outermost slope among the known facets, and whether its facet holds what comes next."""
-        slopes, certain = np.empty(len(compositions)), np.empty(len(compositions), dtype=bool)
-        direction = sign * self._inverses[:, column, :]
-        step = max(1, _BLOCK // max(1, len(self._planes)))
-        for at in range(0, len(compositions), step):
-            block = compositions[at : at + step]
-            total = block.sum(axis=1, keepdims=True)
-            values = block @ self._planes.T
-            ties = values >= values.max(axis=1, keepdims=True) - TIE_TOLERANCE_EV * total
-            facet = np.argmax(np.where(ties, sign * self._planes[:, column], -np.inf), axis=1)
-            held = np.einsum("me,mej->mj", block, self._inverses[facet])
-            noise = 1e-11 * total
-            inside = (held > noise) | ((held >= -noise) & (direction[facet] >= -1e-11))
-            slopes[at : at + step] = self._planes[facet, column]
-            certain[at : at + step] = inside.all(axis=1)
-        return slopes, certain
 
     def _slopes_of_planes(self, compositions: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.empty(len(compositions)), np.empty(len(compositions))
