@@ -177,7 +177,7 @@ def main():
                 print(line["source_id"], "FAILED", repr(error)[:300], flush=True)
             continue
         if world.rank == 0:
-            temporary = target.with_suffix(".part%d" % os.getpid())
+            temporary = target.with_suffix(f".part{os.getpid()}")
             temporary.write_text(json.dumps(record))
             temporary.replace(target)
             print(
