@@ -5,6 +5,8 @@ from .batch import batch_masses as batch_masses
 from .cell import AverageCell as AverageCell
 from .cell import build_average_cell as build_average_cell
 from .cif import read_structure as read_structure
+from .citations import Citation as Citation
+from .citations import cite as cite
 from .composition import ChargeBalance as ChargeBalance
 from .composition import NasiconComposition as NasiconComposition
 from .composition import charge_balance as charge_balance

@@ -274,7 +274,7 @@ def test_usual_precursors() -> None:
 @given(
     sc=st.integers(0, 40),
     zn=st.integers(0, 20),
-    si=st.integers(100, 250),
+    si=st.integers(100, 200),
     na=st.integers(0, 20),
     p=st.integers(0, 20),
     source=st.sampled_from(["Na2CO3", "NaHCO3", "NaOH", "NaNO3", "Na2CO3·10H2O", "CH3COONa"]),

@@ -15,6 +15,7 @@ LAYERS = [
     "plain",
     "units",
     "reference",
+    "citations",
     "formula",
     "composition",
     "series",

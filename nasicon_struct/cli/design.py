@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,10 @@ def command(
         formulas = list(read_formulas(target))
         if not formulas:
             raise CompositionError(f"{target} holds no formula; write one a line")
+    elif re.search(r"\d[+-][\d.]*[a-z]", target):
+        raise CompositionError(
+            f"{target!r} looks like a series; give the values of its variable, as in --x 0,0.05,0.1"
+        )
     else:
         formulas, many = [NasiconComposition.from_formula(target).formula], False
     rows, failures = [], []
