@@ -11,16 +11,19 @@ from nasicon_struct.interface.passivation import (
     judge,
 )
 from nasicon_struct.interface.reactions import InterfaceKink, InterfaceReactions, interface_reactions
+from nasicon_struct.interface.table import InterfaceTable, interface_table
 
 __all__ = [
     "ElectronicCharacter",
     "InterfaceKink",
     "InterfaceMap",
     "InterfaceReactions",
+    "InterfaceTable",
     "Interphase",
     "electronic_character",
     "interface_map",
     "interface_reactions",
+    "interface_table",
     "interphase",
     "judge",
 ]

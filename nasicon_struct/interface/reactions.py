@@ -151,7 +151,7 @@ class Pair:
         held = list(as_reservoirs(reservoirs))
         self.described = tuple(item.description for item in held)
         if voltage_v is not None:
-            held.append(_electrode(voltage_v, open_element, held))
+            held.append(electrode_reservoir(voltage_v, open_element, held))
         units = (formula_unit(a), formula_unit(b))
         self.formulas = (units[0][0], units[1][0])
         self.amounts = (units[0][1], units[1][1])
@@ -211,7 +211,8 @@ class Pair:
         return float(self.system.hull.energies(vector[None, :])[0])
 
 
-def _electrode(voltage_v: float, open_element: str, held: list[Reservoir]) -> Reservoir:
+def electrode_reservoir(voltage_v: float, open_element: str, held: list[Reservoir]) -> Reservoir:
+    """Return the open element as held by an electrode at a voltage, beside other reservoirs."""
     if open_element not in ION_CHARGES:
         raise StabilityError(
             f"a voltage needs an ion of known charge, got {open_element!r}; use one of "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nasicon_struct.stability.batch import WindowTable, energies_above_hull, hull_energies, windows
 from nasicon_struct.stability.error_model import ErrorModel, error_model, fit_error_model
 from nasicon_struct.stability.grand import chemical_potentials_absolute_ev, grand_potential_diagram
+from nasicon_struct.stability.profiles import ProfileTable, profiles
 from nasicon_struct.stability.published import PublishedWindow, published_windows
 from nasicon_struct.stability.reactions import PhaseAmount
 from nasicon_struct.stability.reservoirs import Reservoir, gas_reservoir, parse_reservoir, saturated
@@ -30,6 +31,7 @@ __all__ = [
     "ErrorModel",
     "PhaseAmount",
     "ProfileRow",
+    "ProfileTable",
     "PublishedWindow",
     "Reservoir",
     "StabilityWindow",
@@ -47,6 +49,7 @@ __all__ = [
     "grand_potential_diagram",
     "hull_energies",
     "parse_reservoir",
+    "profiles",
     "published_windows",
     "saturated",
     "stability_window",

@@ -145,8 +145,8 @@ def hull_energies(
         If a composition cannot be read or the entries do not cover it; the sentence names the row.
     """
     table, symbols = amounts_table(compositions, elements)
-    system, _ = _system(table, symbols, entries, reservoirs, None)
-    free = _aligned(table, symbols, system.free)
+    system, _ = system_of(table, symbols, entries, reservoirs, None)
+    free = aligned(table, symbols, system.free)
     return system.hull.energies(free) / table.sum(axis=1)
 
 
@@ -176,12 +176,12 @@ def energies_above_hull(
     table, symbols = amounts_table([getattr(item, "composition", item) for item in items], None)
     atoms = table.sum(axis=1)
     energies = np.array([_energy_per_atom(item, n) for item, n in zip(items, atoms, strict=True)])
-    system, found = _system(table, symbols, entries, reservoirs, None)
+    system, found = system_of(table, symbols, entries, reservoirs, None)
     references = np.array([found.reference_ev_per_atom[symbol] for symbol in symbols])
     held = {item.element: item.mu_relative_ev for item in system.reservoirs}
     offset = references + np.array([held.get(symbol, 0.0) for symbol in symbols])
     grand = energies - (table @ offset) / atoms
-    free = _aligned(table, symbols, system.free)
+    free = aligned(table, symbols, system.free)
     return grand - system.hull.energies(free) / atoms
 
 
@@ -226,8 +226,8 @@ def windows(
         )
     charge = ION_CHARGES[open_element]
     table, symbols = amounts_table(compositions, elements)
-    system, found = _system(table, symbols, entries, reservoirs, open_element)
-    free = _aligned(table, symbols, system.free)
+    system, found = system_of(table, symbols, entries, reservoirs, open_element)
+    free = aligned(table, symbols, system.free)
     column = system.column(open_element)
     rest = free.sum(axis=1) - free[:, column]
     if (rest <= 0).any():
@@ -236,7 +236,7 @@ def windows(
     atoms = table.sum(axis=1)
     hull = system.hull.energies(free) / atoms
     low, high = system.hull.slopes(free, column)
-    own = _own_energies(found, table / atoms[:, None], symbols, formation_energies_ev_per_atom)
+    own = own_energies(found, table / atoms[:, None], symbols, formation_energies_ev_per_atom)
     held = {item.element: item.mu_relative_ev for item in system.reservoirs}
     own = own - (table @ np.array([held.get(symbol, 0.0) for symbol in symbols])) / atoms
     above = own - hull
@@ -339,9 +339,10 @@ def _energy_per_atom(item: Any, n_atoms: float) -> float:
     return float(energy) / n_atoms
 
 
-def _system(
+def system_of(
     table: np.ndarray, symbols: Sequence[str], entries: Any, reservoirs: Any, open_element: str | None
 ) -> tuple[System, EntrySet]:
+    """Return the system that a table of amounts needs, built once for each entry set, and the entries."""
     held = as_reservoirs(reservoirs)
     used = {symbol for symbol, amount in zip(symbols, table.sum(axis=0), strict=True) if amount > 0}
     wanted = used | {item.element for item in held} | ({open_element} if open_element else set())
@@ -353,7 +354,7 @@ def _system(
     return memo[key], found
 
 
-def _aligned(table: np.ndarray, symbols: Sequence[str], free: Sequence[str]) -> np.ndarray:
+def aligned(table: np.ndarray, symbols: Sequence[str], free: Sequence[str]) -> np.ndarray:
     """Return the columns of the free elements, in the order of the hull."""
     result = np.zeros((len(table), len(free)))
     for j, symbol in enumerate(free):
@@ -362,7 +363,7 @@ def _aligned(table: np.ndarray, symbols: Sequence[str], free: Sequence[str]) -> 
     return result
 
 
-def _own_energies(entries: EntrySet, fractions: np.ndarray, symbols: Sequence[str], given: Any) -> np.ndarray:
+def own_energies(entries: EntrySet, fractions: np.ndarray, symbols: Sequence[str], given: Any) -> np.ndarray:
     """Return the formation energy of each composition, eV per atom; NaN where it is not known."""
     if given is not None:
         values = np.array(given, dtype=float)
@@ -374,7 +375,7 @@ def _own_energies(entries: EntrySet, fractions: np.ndarray, symbols: Sequence[st
     inside = [i for i, entry in enumerate(entries.entries) if set(entry.amounts) <= set(symbols)]
     if not inside:
         return np.full(len(fractions), np.nan)
-    known = _aligned(entries.fractions[inside], entries.elements, symbols)
+    known = aligned(entries.fractions[inside], entries.elements, symbols)
     energies = entries.formation_energies_ev_per_atom[inside]
     # One random projection sorts the phases; equal compositions have equal projections.
     weights = np.random.default_rng(0).random(len(symbols))
