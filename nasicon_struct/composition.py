@@ -165,7 +165,9 @@ def _assign(amounts: Mapping[str, Fraction], oxidation_states: Mapping[str, Any]
                 "the other amounts are wrong"
             )
         problems.append(sentence)
-    return _Assignment(_ordered(scaled, sites), states, sites, charge, needed, tuple(problems))
+    ordered = _ordered(scaled, sites)
+    sites = {site: {s: held[s] for s in ordered if s in held} for site, held in sites.items()}
+    return _Assignment(ordered, states, sites, charge, needed, tuple(problems))
 
 
 def _ordered(

@@ -111,16 +111,17 @@ class PhaseModel:
         if not self.anchors:
             return np.array(linear)
         near = local_kernel(composition, self._space, self.local_length)
-        return np.concatenate([linear, near @ self._anchor_inverse])
+        return np.concatenate([linear, _sum_in_order(near[:, None] * self._anchor_inverse)])
 
     def transition_temperature(self, composition: NominalComposition) -> tuple[float, float]:
         """Return the transition temperature and its standard uncertainty, K."""
         row = self.row(composition)
-        variance = float(row @ self.covariance_k2 @ row)
+        spread = _sum_in_order(row[:, None] * self.covariance_k2)
+        variance = float(_sum_in_order(spread * row))
         explained = 0.0
         if self.anchors:
             near = local_kernel(composition, self._space, self.local_length)
-            explained = float(near @ self._anchor_inverse @ near)
+            explained = float(_sum_in_order(row[-len(near) :] * near))
         variance += self.local_sd_k**2 * max(0.0, 1.0 - explained)
         for symbol, value in element_features(composition).items():
             if symbol not in self.elements:
@@ -129,7 +130,7 @@ class PhaseModel:
         for symbol, amount in composition.t_site.items():
             if symbol not in ("Si", "P"):
                 variance += (self.tetrahedral_sd_k * amount / total) ** 2
-        return float(row @ self.weights_k), math.sqrt(variance)
+        return float(_sum_in_order(row * self.weights_k)), math.sqrt(variance)
 
     def probability(self, transition_k: float, transition_se_k: float, temperature_k: float) -> float:
         """Return P(monoclinic) at a temperature, given the transition temperature and its uncertainty."""
@@ -149,6 +150,11 @@ class PhaseModel:
         terms = {name: float(value) for name, value in zip(names, values, strict=False) if value}
         local = float(values[len(names) :].sum())
         return terms | ({"local": local} if abs(local) > 0.05 else {})
+
+
+def _sum_in_order(terms: FloatArray) -> FloatArray:
+    """Add along the first axis from first to last, so that one composition and a million round alike."""
+    return np.asarray(np.cumsum(terms, axis=0)[-1])
 
 
 def local_kernel(composition: NominalComposition, anchors: CompositionSpace, length: float) -> FloatArray:
