@@ -29,10 +29,10 @@ COLUMNS = "formula polymorph n_atoms energy_ev_per_atom formation_energy_ev_per_
 COLUMNS += "cutoff_ev kpoints source_id model flags note source"
 
 
-def read_cells(elements, per_formula, within_ev):
+def read_cells(path, elements, per_formula, within_ev):
     """Return the cells to compute: the lowest polymorphs of each formula, the references among them."""
     wanted, count, seen = [], {}, {}
-    with (ENTRIES / "chgnet-r2scan-cells.jsonl").open(encoding="utf-8") as handle:
+    with path.open(encoding="utf-8") as handle:
         lines = [json.loads(line) for line in handle]
     for line in sorted(lines, key=lambda item: (item["formula"], item["energy_ev_per_atom"])):
         formula, held = line["formula"], set(line["symbols"])
@@ -137,6 +137,7 @@ def main():
     """Compute every phase that has no result yet, smallest first."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--cells", type=Path, default=ENTRIES / "chgnet-r2scan-cells.jsonl")
     parser.add_argument("--elements", default="Na,P,S,Sb")
     parser.add_argument("--cutoff", type=float, default=450.0, help="eV")
     parser.add_argument("--density", type=float, default=2.8, help="k-points per inverse Angstrom")
@@ -151,7 +152,7 @@ def main():
     if args.export:
         export(args.work)
         return
-    lines = read_cells(args.elements.split(","), args.per_formula, args.within)
+    lines = read_cells(args.cells, args.elements.split(","), args.per_formula, args.within)
     lines = [line for line in lines if len(line["symbols"]) <= args.max_atoms]
     if args.only:
         lines = [line for line in lines if line["source_id"] in args.only.split(",")]

@@ -124,7 +124,7 @@ def element_references(records: Iterable[Record]) -> dict[str, float]:
     found: dict[str, float] = {}
     for record in records:
         for symbol, ids in REFERENCES.items():
-            if record["source_id"] in ids and record["space_group"] == record["start_space_group"]:
+            if record["source_id"] in ids:
                 found[symbol] = min(record["energy_ev_per_atom"], found.get(symbol, np.inf))
     return found
 
@@ -302,13 +302,13 @@ def refit_oxygen(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def write(level: str, rows: list[dict[str, Any]]) -> None:
+def write(out: Path, level: str, rows: list[dict[str, Any]]) -> None:
     """Write the tables of a level, one per system."""
     tables: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         tables[system_of(row["key"])].append(row)
     for system, items in sorted(tables.items()):
-        path = ENTRIES / f"{level}-{system}.csv"
+        path = out / f"{level}-{system}.csv"
         items.sort(key=lambda r: (r["formula"], float(r["formation_energy_ev_per_atom"]), r["source_id"]))
         with path.open("w", encoding="utf-8", newline="") as handle:
             writer = csv.DictWriter(handle, COLUMNS, extrasaction="ignore", lineterminator="\n")
@@ -330,9 +330,11 @@ def symmetrised(record: Record) -> tuple[np.ndarray, np.ndarray, list[str]]:
     return found[0], found[1], [chemical_symbols[number] for number in found[2]]
 
 
-def write_cells(records: list[Record], references: Mapping[str, float], names: Mapping[Key, str]) -> None:
+def write_cells(
+    out: Path, records: list[Record], references: Mapping[str, float], names: Mapping[Key, str]
+) -> None:
     """Write the relaxed r2SCAN cells of sulfides and reference elements, for DFT and for tests."""
-    path = ENTRIES / "chgnet-r2scan-cells.jsonl"
+    path = out / "chgnet-r2scan-cells.jsonl"
     wanted = []
     for record in records:
         reference = any(record["source_id"] in ids for ids in REFERENCES.values())
@@ -359,7 +361,8 @@ def write_cells(records: list[Record], references: Mapping[str, float], names: M
 
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path, exists=True), required=True)
-def main(work: Path) -> None:
+@click.option("--out", type=click.Path(path_type=Path, exists=True), default=ENTRIES)
+def main(work: Path, out: Path) -> None:
     """Write all tables that the work folder allows."""
     with (ENTRIES / "mp2019-gga.csv").open(encoding="utf-8", newline="") as handle:
         gga = list(csv.DictReader(handle))
@@ -375,13 +378,13 @@ def main(work: Path) -> None:
         tables[model] = rows_of(records, references, names, known)
         if "O" in references:
             tables[model].append(oxygen_row(references["O"]))
-        write(f"chgnet-{model}", tables[model])
+        write(out, f"chgnet-{model}", tables[model])
         if model == "r2scan":
-            write_cells(records, references, names)
+            write_cells(out, records, references, names)
     rows = delta_rows(tables["r2scan"], tables["pbe"], gga)
     for line in refit_oxygen(rows):
         click.echo(f"gga+delta-r2scan: {line}")
-    write("gga+delta-r2scan", rows)
+    write(out, "gga+delta-r2scan", rows)
 
 
 def _spell(key: Key, spelled: Mapping[Key, str]) -> str:
