@@ -200,7 +200,7 @@ class Pair:
                 energy = self.system.entries.formation_energy_ev_per_atom(self.amounts[k])
             known.append(energy is not None)
             if energy is None:
-                closed = System(self.entries, self.amounts[k])
+                closed = self._make_system(set(self.amounts[k]), [], [])
                 vector = closed.vector(self.amounts[k])
                 energy = float(closed.hull.energies(vector[None, :])[0]) / self.atoms[k]
             grand.append(self.system.grand_energy(self.amounts[k], energy))
