@@ -41,6 +41,8 @@ from .plotting.patterns import plot_pattern as plot_pattern
 from .plotting.windows import plot_windows as plot_windows
 from .reference import list_sources as list_sources
 from .reference import read_table as read_table
+from .relaxation import RelaxedCell as RelaxedCell
+from .relaxation import relax_cell as relax_cell
 from .series import composition_series as composition_series
 from .stability import StabilityWindow as StabilityWindow
 from .stability import grand_potential_diagram as grand_potential_diagram
