@@ -8,7 +8,8 @@ evidence): cells of Subramanian et al. 1985, Xun et al. 2025 and Hong 1976 (R-3c
 literature table, other intensities, seeds from 2 000 000. The generator shares no code with the fit: it
 takes line intensities from published structures, changes them at random (site occupancies, texture), and has
 its own line shape, with a width that grows with angle, an exponential tail from axial divergence, and
-K-alpha1 + K-alpha2.
+K-alpha1 + K-alpha2. ``--generator independent`` takes the scans of ``pattern_simulator.py`` instead: pymatgen's
+line lists, other tubes and wavelengths, coarser steps, humps, sodium phosphate.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pattern_simulator
 from pymatgen.core import Lattice, Structure
 
 from nasicon_struct import reference
@@ -32,6 +34,7 @@ from nasicon_struct.parents import load_parent
 from nasicon_struct.pattern_fit import fit_pattern
 
 KA1, KA2 = 1.5405929, 1.5444274
+FIRST_SEED = {"training": 1, "evaluation": 2_000_000}
 
 
 @dataclass
@@ -294,21 +297,27 @@ def lay_profile(
 
 
 def one(arguments: tuple[str, int]) -> dict[str, Any]:
-    """Make and fit one scan."""
+    """Make and fit one scan; ``which`` is a set, or ``independent`` for the generator built on pymatgen."""
     which, seed = arguments
-    library = _library(which)
     rng = np.random.default_rng(seed)
-    truth = draw_truth(rng, seed, library)
-    pattern = simulate(truth, rng, library)
+    truth: Any
+    if which == "independent":
+        truth = pattern_simulator.draw_sample(rng, seed)
+        pattern = pattern_simulator.simulate(truth, rng)
+    else:
+        library = _library(which)
+        truth = draw_truth(rng, seed, library)
+        pattern = simulate(truth, rng, library)
     begin = time.perf_counter()
     fit = fit_pattern(pattern)
-    row = asdict(truth)
+    row = asdict(truth) | {"split_deg": truth.split_deg}
     row |= {
         "phase": fit.phase,
         "p_m": fit.probabilities.get("monoclinic"),
         "p_r": fit.probabilities.get("rhombohedral"),
         "p_mixed": fit.probabilities.get("mixed"),
         "fit_fraction": fit.fraction_monoclinic,
+        "fit_fraction_se": fit.fraction_monoclinic_se,
         "fit_delta1": fit.delta1,
         "fit_delta1_se": fit.delta1_se,
         "fit_delta2": fit.delta2,
@@ -324,6 +333,72 @@ def one(arguments: tuple[str, int]) -> dict[str, Any]:
     return row
 
 
+def rates(rows: list[dict[str, Any]]) -> list[tuple[str, float, int, str]]:
+    """Summarize a campaign.
+
+    Returns
+    -------
+    list of (what, rate, number of scans, aim)
+    """
+
+    def share(chosen: list[dict[str, Any]], good: Any) -> tuple[float, int]:
+        return (sum(map(good, chosen)) / len(chosen) if chosen else math.nan), len(chosen)
+
+    def phase_is(*names: str) -> Any:
+        return lambda r: r["phase"] in names
+
+    def covered(r: dict[str, Any]) -> bool:
+        return bool(abs(r["fit_delta2"] - r["delta2"]) <= 2.0 * r["fit_delta2_se"])
+
+    m = [r for r in rows if r["kind"] == "M"]
+    clear = [r for r in m if r["delta2"] <= -0.006 and r["fwhm"] <= 0.15]
+    broad = [r for r in m if r["delta2"] <= -0.006 and r["fwhm"] > 0.15]
+    r_sharp = [r for r in rows if r["kind"] == "R" and r["fwhm"] <= 0.15]
+    r_broad = [r for r in rows if r["kind"] == "R" and r["fwhm"] > 0.15]
+    mixed = [r for r in rows if r["kind"] == "mixed"]
+    split = [r for r in mixed if r["split_deg"] > r["fwhm"]]
+    merged = [r for r in mixed if r["split_deg"] <= r["fwhm"]]
+    expected = {"M": "monoclinic", "R": "rhombohedral", "wrong-sign": "rhombohedral", "mixed": "mixed"}
+    faint = {"M", "wrong-sign"}
+    sure = [
+        r
+        for r in rows
+        if r["p_m"] is not None
+        and max(r["p_m"], r["p_r"], r["p_mixed"]) >= 0.95
+        and not (r["kind"] in faint and -0.006 < r["delta2"] < -0.002)
+    ]
+    fitted = [r for r in m if r["fit_delta2"] is not None and r["phase"] == "monoclinic"]
+    always = [r for r in [*m, *r_sharp, *r_broad] if r["fit_delta2"] is not None]
+    found = [r for r in mixed if r["phase"] == "mixed"]
+    table = [
+        ("monoclinic, delta2 <= -0.006, FWHM <= 0.15: called so", *share(clear, phase_is("monoclinic")), "1"),
+        ("the same: called rhombohedral", *share(clear, phase_is("rhombohedral")), "0"),
+        ("monoclinic, FWHM > 0.15: called so", *share(broad, phase_is("monoclinic")), ""),
+        ("monoclinic, FWHM > 0.15: called rhombohedral", *share(broad, phase_is("rhombohedral")), "0"),
+        ("rhombohedral, FWHM <= 0.15: called so", *share(r_sharp, phase_is("rhombohedral")), ""),
+        ("rhombohedral, FWHM > 0.15: called so", *share(r_broad, phase_is("rhombohedral")), ""),
+        ("rhombohedral: called monoclinic", *share([*r_sharp, *r_broad], phase_is("monoclinic")), "0"),
+        ("mixtures of 30 to 70 %, split > FWHM: called so", *share(split, phase_is("mixed")), "1"),
+        ("mixtures of 30 to 70 %, split < FWHM: called so", *share(merged, phase_is("mixed")), ""),
+        ("single phases called a mixture", *share([*m, *r_sharp, *r_broad], phase_is("mixed")), "0"),
+        (
+            "answers given with p >= 0.95 that are wrong",
+            *share(sure, lambda r: r["phase"] != expected[r["kind"]]),
+            "0",
+        ),
+        ("delta2 within 2 standard errors, called monoclinic", *share(fitted, covered), "0.95"),
+        ("delta2 within 2 standard errors, every single phase", *share(always, covered), "0.95"),
+        (
+            "fraction within 2 standard errors, called mixtures",
+            *share(found, lambda r: abs(r["fit_fraction"] - r["fraction_m"]) <= 2.0 * r["fit_fraction_se"]),
+            "0.95",
+        ),
+        ("refused", *share(rows, lambda r: bool(r["refused"])), ""),
+        ("undetermined", *share(rows, phase_is("undetermined")), ""),
+    ]
+    return table
+
+
 _LIBRARIES: dict[str, Library] = {}
 
 
@@ -336,13 +411,16 @@ def _library(which: str) -> Library:
 def main() -> None:
     """Run a campaign and write one row per scan."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--generator", choices=["lines", "independent"], default="lines")
     parser.add_argument("--set", dest="which", choices=["training", "evaluation"], default="evaluation")
     parser.add_argument("--scans", type=int, default=400)
+    parser.add_argument("--first-seed", type=int, help="seeds used before tell nothing new")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("campaign.csv"))
     args = parser.parse_args()
-    first = 1 if args.which == "training" else 2_000_000
-    jobs = [(args.which, first + i) for i in range(args.scans)]
+    first = args.first_seed if args.first_seed is not None else FIRST_SEED[args.which]
+    which = "independent" if args.generator == "independent" else args.which
+    jobs = [(which, first + i) for i in range(args.scans)]
     if args.workers > 1:
         with ProcessPoolExecutor(args.workers) as pool:
             rows = list(pool.map(one, jobs, chunksize=5))
@@ -352,6 +430,8 @@ def main() -> None:
         writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+    for what, rate, count, aim in rates(rows):
+        print(f"{what:60s} {rate:6.3f} of {count:4d}" + (f"  (aim {aim})" if aim else ""))
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ TABLES = {  # name: (rows, columns, {column: sum of its numbers})
     "experimental_enthalpies": (204, 12, {"value_kj_per_mol": -223373.9}),
     "interphase_products": (24, 10, {}),
     "literature_phases": (
-        121,
+        124,
         22,
         {
-            "a_hex_ang": 463.24146,
-            "c_hex_ang": 1169.18268,
+            "a_hex_ang": 471.96846,
+            "c_hex_ang": 1190.99048,
             "a_ang": 125.1692,
             "sigma_rt_s_per_cm": 0.0179707,
             "tc_c": 379.0,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from monty.json import MSONable
 from numpy.typing import NDArray
 
-from nasicon_struct.composition import NasiconComposition, charge_balance, element_sites
+from nasicon_struct import reference
+from nasicon_struct.composition import ChargeBalance, NasiconComposition, charge_balance, element_sites
 from nasicon_struct.errors import ChargeBalanceError, CompositionError
 
 #: Radius of Zr4+ in octahedral coordinate, angstrom (Shannon 1976); the M-site radius is counted from it.
@@ -22,6 +24,9 @@ ELEMENT_HALF_AMOUNT: Final = 0.3
 CHARGE_TOLERANCE: Final = 0.25
 #: ... and its M and T sites may miss 2 and 3 by this much (zirconium-deficient compositions, 1.58 to 2).
 SITE_TOLERANCE: Final = 0.45
+
+#: Ions of the M site that also sit in oxygen tetrahedra, and their charge there.
+TETRAHEDRAL_CHARGE: Final = {"Ge": 4, "Al": 3, "Ga": 3, "V": 5}
 
 #: Feature -> what it is. Each weight is in kelvin per unit of the feature.
 FEATURES: Final[dict[str, str]] = {
@@ -73,6 +78,11 @@ class NominalComposition(MSONable):
 def nominal_composition(obj: Any, *, oxidation_states: Mapping[str, Any] | None = None) -> NominalComposition:
     """Read a composition as a paper prints it; a small lack of charge or occupation is kept, and said.
 
+    Where the usual charges leave a large net charge, one M-site element with other charges in
+    ``oxidation_states.csv`` takes the mean charge that neutrality asks for (Ti3+ in Na3Ti2(PO4)3, half Fe2+ in
+    Na4Fe2(PO4)3). Where M holds too much and T too little, Ge, Al, Ga and V (then V5+) fill T. Both are said in
+    ``problems``.
+
     Parameters
     ----------
     obj : str, pymatgen Composition or Structure, ASE Atoms, NasiconComposition, or mapping
@@ -89,6 +99,8 @@ def nominal_composition(obj: Any, *, oxidation_states: Mapping[str, Any] | None 
     if isinstance(obj, NasiconComposition) and oxidation_states is None:
         oxidation_states = obj.oxidation_states
     balance = charge_balance(obj, oxidation_states=oxidation_states)
+    if oxidation_states is None:
+        balance = _with_other_charges(_with_tetrahedral_ions(balance))
     sites = {name: sum(amounts.values()) for name, amounts in balance.sites.items()}
     if abs(balance.net_charge) > CHARGE_TOLERANCE:
         raise ChargeBalanceError(
@@ -118,6 +130,76 @@ def nominal_composition(obj: Any, *, oxidation_states: Mapping[str, Any] | None 
         net_charge=balance.net_charge,
         problems=balance.problems,
     )
+
+
+def _with_tetrahedral_ions(balance: ChargeBalance) -> ChargeBalance:
+    """Move ions from an overfull M site to a T site that lacks them."""
+    m_site, t_site = dict(balance.sites["M"]), dict(balance.sites["T"])
+    net, states, said = balance.net_charge, dict(balance.oxidation_states), []
+    for symbol, state in TETRAHEDRAL_CHARGE.items():
+        spare = min(sum(m_site.values()) - 2.0, 3.0 - sum(t_site.values()), m_site.get(symbol, 0.0))
+        if spare < 1e-6:
+            continue
+        held = m_site.pop(symbol) - spare
+        if held > 1e-9:
+            m_site[symbol] = held
+        t_site[symbol] = t_site.get(symbol, 0.0) + spare
+        net += spare * (state - states[symbol])
+        if held <= 1e-9:
+            states[symbol] = state
+        said.append(f"{spare:.4g} {symbol} per O12 counted on the T site, which lacks them")
+    if not said:
+        return balance
+    problems = [*said]
+    if abs(net) > 1e-6:
+        problems.append(f"the net charge is {net:+.3g} per O12")
+    sites = {**balance.sites, "M": m_site, "T": t_site}
+    na_needed = balance.na_needed - (net - balance.net_charge)
+    return replace(
+        balance,
+        sites=sites,
+        net_charge=net,
+        neutral=abs(net) < 1e-9,
+        oxidation_states=states,
+        na_needed=na_needed,
+        problems=tuple(problems),
+    )
+
+
+def _with_other_charges(balance: ChargeBalance) -> ChargeBalance:
+    """Give one M-site element the mean charge that neutrality asks for, if it is known to take it."""
+    if abs(balance.net_charge) <= CHARGE_TOLERANCE:
+        return balance
+    choices = []
+    for symbol, others in _other_charges().items():
+        amount = balance.sites["M"].get(symbol, 0.0)
+        if amount < 1e-9:
+            continue
+        usual = balance.oxidation_states[symbol]
+        wanted = usual - balance.net_charge / amount
+        if min(usual, *others) - 1e-6 <= wanted <= max(usual, *others) + 1e-6:
+            choices.append((abs(wanted - usual), symbol, round(wanted, 6)))
+    if not choices:
+        return balance
+    _, symbol, state = min(choices)
+    return replace(
+        balance,
+        oxidation_states={**balance.oxidation_states, symbol: state},
+        net_charge=0.0,
+        neutral=True,
+        problems=(*(p for p in balance.problems if "charge" not in p), f"neutral with {symbol} at {state:+g}"),
+    )
+
+
+@functools.cache
+def _other_charges() -> dict[str, tuple[int, ...]]:
+    """Less usual charges of M-site elements, from oxidation_states.csv."""
+    rows = reference.read_rows("oxidation_states")
+    return {
+        row["element"]: tuple(int(v) for v in row["other_states"].split(";"))
+        for row in rows
+        if row["site"].strip() == "M" and row["other_states"].strip()
+    }
 
 
 def composition_features(composition: NominalComposition) -> dict[str, float]:
