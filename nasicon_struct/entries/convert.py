@@ -21,6 +21,8 @@ ENERGY_COLUMNS: Final[dict[str, str]] = {
     "energy_ev_per_atom": "absolute energy, eV per atom",
     "energy_ev": "absolute energy of the formula as written, eV",
 }
+#: Packages whose classes a JSON file of entries may name.
+_PACKAGES: Final = frozenset({"pymatgen", "nasicon_struct", "mp_api", "emmet"})
 _THERMO_LEVELS: Final = {"GGA": "GGA/GGA+U", "GGA+U": "GGA/GGA+U", "R2SCAN": "r2SCAN", "SCAN": "SCAN"}
 
 
@@ -45,7 +47,7 @@ def as_entry_set(entries: Any = None, *, system: Any = None, open_element: str |
     if entries is None:
         entries = DEFAULT_SOURCE
     if isinstance(entries, EntrySet):
-        return entries
+        return _one_level_set(entries)
     if isinstance(entries, (str, Path)):
         text = str(entries)
         if Path(text).suffix.lower() in (".csv", ".json", ".gz"):
@@ -59,8 +61,22 @@ def as_entry_set(entries: Any = None, *, system: Any = None, open_element: str |
         )
     items = list(entries)
     if items and all(isinstance(item, Entry) for item in items):
-        return EntrySet(entries=tuple(items))
+        levels = {item.level for item in items if item.level}
+        return _one_level_set(EntrySet(entries=tuple(items), level=min(levels, default="")))
     return entries_from_pymatgen(items)
+
+
+def _one_level_set(entries: EntrySet) -> EntrySet:
+    """Return the set; refuse one whose entries state different levels of theory."""
+    memo = entries.memo("checked")
+    if "levels" not in memo:
+        memo["levels"] = sorted({entry.level for entry in entries if entry.level})
+    if len(memo["levels"]) > 1:
+        raise EntriesError(
+            f"the entry set {entries.source!r} mixes levels of theory ({', '.join(memo['levels'])}), whose "
+            "energies may not be compared; keep one"
+        )
+    return entries
 
 
 def entries_from_pymatgen(
@@ -219,7 +235,7 @@ def _from_csv(file: Path, name: str) -> EntrySet:
         )
     notes: tuple[str, ...] = ()
     if column == "formation_energy_ev_per_atom":
-        present = {next(iter(entry.amounts)) for entry in made if entry.is_element}
+        present = _elements_at_zero(made, file)
         needed = sorted({symbol for entry in made for symbol in entry.amounts} - present)
         made += [
             Entry(formula=symbol, energy_ev_per_atom=0.0, note="zero by definition") for symbol in needed
@@ -231,6 +247,22 @@ def _from_csv(file: Path, name: str) -> EntrySet:
         raise EntriesError(f"{file} holds no entries; give one phase per line")
     level = next((entry.level for entry in made if entry.level), "")
     return EntrySet(entries=tuple(made), source=name, level=level, notes=notes)
+
+
+def _elements_at_zero(entries: Sequence[Entry], file: Path) -> set[str]:
+    """Return the elements whose lowest phase is listed, at 0; refuse one below it."""
+    lowest: dict[str, float] = {}
+    for entry in entries:
+        if entry.is_element:
+            (symbol,) = entry.amounts
+            lowest[symbol] = min(entry.energy_ev_per_atom, lowest.get(symbol, math.inf))
+    for symbol, energy in lowest.items():
+        if energy < -1e-6:
+            raise EntriesError(
+                f"{file} gives {symbol} a formation energy of {energy:g} eV/atom, but an element's lowest "
+                "phase is at 0 by definition; name the column energy_ev_per_atom if these are total energies"
+            )
+    return {symbol for symbol, energy in lowest.items() if energy <= 1e-6}
 
 
 def _one_level(entries: Sequence[Entry], file: Path) -> None:
@@ -249,8 +281,13 @@ def _from_json(file: Path, name: str) -> EntrySet:
     try:
         with zopen(file, "rt", encoding="utf-8") as handle:
             raw = json.loads(handle.read())
+        _refuse_foreign_classes(raw, file)
         decoded = MontyDecoder().process_decoded(raw)
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, ImportError) as error:
+    except EntriesError:
+        raise
+    except RecursionError:
+        raise EntriesError(f"{file} nests too deeply to be a list of entries") from None
+    except Exception as error:  # whatever a class of another package raises on damaged data
         raise EntriesError(f"{file} is no readable JSON of entries ({error})") from None
     if isinstance(decoded, EntrySet):
         return decoded
@@ -261,20 +298,64 @@ def _from_json(file: Path, name: str) -> EntrySet:
             f"{file} must hold an entry set or a list of pymatgen entries as dictionaries, "
             f"got {type(decoded).__name__}"
         )
-    items = [_plain_entry(item, file) if isinstance(item, Mapping) else item for item in decoded]
+    items = []
+    for number, item in enumerate(decoded, start=1):
+        try:
+            items.append(_plain_entry(item) if isinstance(item, Mapping) else item)
+        except (ValueError, TypeError, KeyError) as error:
+            raise EntriesError(f"entry {number} of {file}: {error}") from None
     if items and all(isinstance(item, Entry) for item in items):
         _one_level(items, file)
         return EntrySet(entries=tuple(items), source=name)
     return entries_from_pymatgen(items, source=name)
 
 
-def _plain_entry(item: Mapping[str, Any], file: Path) -> Any:
+def _refuse_foreign_classes(value: Any, file: Path) -> None:
+    """Refuse a file that names classes of other packages: reading it would import them."""
+    if isinstance(value, list):
+        for item in value:
+            _refuse_foreign_classes(item, file)
+    elif isinstance(value, Mapping):
+        package = str(value.get("@module", "pymatgen")).partition(".")[0]
+        if package not in _PACKAGES or "@callable" in value:
+            raise EntriesError(
+                f"{file} names a class of {package!r}; entries are those of {', '.join(sorted(_PACKAGES))}"
+            )
+        for item in value.values():
+            _refuse_foreign_classes(item, file)
+
+
+def _plain_entry(item: Mapping[str, Any]) -> Any:
     """Read a dictionary without class names: pymatgen's as_dict of older versions, or ours."""
     if "formula" in item and "energy_ev_per_atom" in item:
-        keys = ("formula", "energy_ev_per_atom", "entry_id", "level", "flag", "note", "source")
-        return Entry(**{key: item[key] for key in keys if key in item})
+        keys = ("formula", "entry_id", "level", "flag", "note", "source")
+        texts = {key: str(item[key]) for key in keys if item.get(key) is not None}
+        entry = Entry(energy_ev_per_atom=_number(item["energy_ev_per_atom"]), **texts)
+        parse_formula(entry.formula)
+        return entry
     if "composition" in item and "energy" in item:
+        from pymatgen.core.composition import Composition
         from pymatgen.entries.computed_entries import ComputedEntry
 
-        return ComputedEntry.from_dict(dict(item))
-    raise EntriesError(f"{file} holds a dictionary that is no entry (keys {', '.join(list(item)[:6])})")
+        found = item["composition"]
+        amounts = amounts_of(found)  # names the element that does not exist
+        corrected = _number(item["energy"]) + _number(item.get("correction") or 0.0)
+        return ComputedEntry(
+            Composition({symbol: float(amount) for symbol, amount in amounts.items()}),
+            corrected,
+            parameters=item.get("parameters"),
+            data=item.get("data"),
+            entry_id=item.get("entry_id"),
+        )
+    raise EntriesError(f"a dictionary that is no entry (keys {', '.join(map(str, list(item)[:6]))})")
+
+
+def _number(value: Any) -> float:
+    """Return a finite energy."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise EntriesError(f"an energy must be a finite number of eV, got {str(value)[:40]!r}")
+    return number

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,6 +19,8 @@ from nasicon_struct.formula import format_formula, parse_formula
 if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PDEntry
 
+#: No total energy per atom, of all electrons of the heaviest element, reaches this, eV.
+_LARGEST_ENERGY_EV: Final = 1e7
 #: Entries with one of these flags stay out of the hull unless asked for.
 DEFAULT_EXCLUDED_FLAGS: Final = ("hypothetical", "below_reference", "unphysical")
 
@@ -121,10 +124,11 @@ class EntrySet(MSONable):
         if not self.entries:
             raise EntriesError(f"the entry set {self.source!r} is empty; give at least the elements")
         for entry in self.entries:
-            if not np.isfinite(entry.energy_ev_per_atom):
+            energy = entry.energy_ev_per_atom
+            if not (isinstance(energy, Real) and abs(energy) <= _LARGEST_ENERGY_EV):
                 raise EntriesError(
-                    f"the energy of {entry.formula} is {entry.energy_ev_per_atom}, not a finite number; "
-                    "remove the entry or give its energy in eV per atom"
+                    f"the energy of {entry.formula} is {energy}, not a finite number of eV per atom; "
+                    "remove the entry or correct its energy"
                 )
 
     def __len__(self) -> int:
