@@ -297,19 +297,29 @@ def amounts_table(compositions: Any, elements: Sequence[str] | None) -> tuple[np
                 f"expected a sequence of compositions or an array, got {type(compositions).__name__}; "
                 "put a single formula into a list"
             )
-        rows = [_amounts(item, i) for i, item in enumerate(compositions)]
-        symbols = tuple(sorted({symbol for row in rows for symbol in row}))
-        columns = {symbol: j for j, symbol in enumerate(symbols)}
-        table = np.zeros((len(rows), len(symbols)))
-        for i, row in enumerate(rows):
-            for symbol, amount in row.items():
-                table[i, columns[symbol]] = amount
-    bad = ~np.isfinite(table).all(axis=1) | (table < 0).any(axis=1) | (table.sum(axis=1) <= 0)
-    if bad.any():
-        raise CompositionError(
-            f"row {int(np.flatnonzero(bad)[0])} of the compositions is empty, negative or not finite; "
-            "amounts are 0 or more, with a positive sum"
-        )
+        columns: dict[str, int] = {}
+        lengths: list[int] = []
+        at: list[int] = []
+        values: list[float] = []
+        for i, item in enumerate(compositions):
+            row = _amounts(item, i)
+            lengths.append(len(row))
+            at += [columns.setdefault(symbol, len(columns)) for symbol in row]
+            values += row.values()
+        symbols = tuple(sorted(columns))
+        table = np.zeros((len(lengths), len(symbols)))
+        place = np.empty(len(symbols), dtype=int)
+        place[[columns[symbol] for symbol in symbols]] = np.arange(len(symbols))
+        table[np.repeat(np.arange(len(lengths)), lengths), place[at]] = values
+    total = table @ np.ones(table.shape[1])
+    # One look at the whole table; the row at fault is only looked for where there is one.
+    if not (np.isfinite(total).all() and table.min(initial=0.0) >= 0 and total.min(initial=1.0) > 0):
+        bad = ~np.isfinite(table).all(axis=1) | (table < 0).any(axis=1) | (table.sum(axis=1) <= 0)
+        if bad.any():
+            raise CompositionError(
+                f"row {int(np.flatnonzero(bad)[0])} of the compositions is empty, negative or not finite; "
+                "amounts are 0 or more, with a positive sum"
+            )
     return table, symbols
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -127,12 +128,18 @@ class Case:
 
     # ---- energies
 
-    @property
+    @functools.cached_property
+    def own_grand_energy(self) -> float:
+        """Grand potential of the target, eV per formula unit."""
+        assert self.energy is not None
+        return self.system.grand_energy(self.amounts, self.energy)
+
+    @functools.cached_property
     def e_above_hull(self) -> float | None:
         """Energy above the hull, eV per atom; None without an energy of the target."""
         if self.energy is None:
             return None
-        gap = self.system.grand_energy(self.amounts, self.energy) / self.n_atoms - self.hull_energy
+        gap = self.own_grand_energy / self.n_atoms - self.hull_energy
         return 0.0 if abs(gap) < STABLE_TOLERANCE_EV else gap
 
     @property
@@ -198,8 +205,9 @@ class Case:
         low, high = self.hull.slopes(self.vector[None, :], self.column)
         return float(low[0]), min(0.0, float(high[0]))
 
+    @functools.cached_property
     def molar_mass(self) -> float:
-        """Return the molar mass of the target, g/mol."""
+        """Molar mass of the target, g/mol."""
         from pymatgen.core.periodic_table import Element
 
         return sum(float(Element(symbol).atomic_mass) * float(n) for symbol, n in self.amounts.items())

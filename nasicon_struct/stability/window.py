@@ -198,15 +198,14 @@ def _step(case: Case, plateau: Plateau, charge: int) -> WindowStep:
             float(unit) * case.system.atoms_per_formula(i) * float(case.hull.e[i])
             for i, unit in zip(phases, units, strict=True)
         )
-        own = case.system.grand_energy(case.amounts, case.energy)
-        energy = 0.0 if is_target else (products - own) / case.n_atoms
+        energy = 0.0 if is_target else (products - case.own_grand_energy) / case.n_atoms
     return WindowStep(
         v_low=abs(plateau.mu_high_ev) / charge,
         v_high=-plateau.mu_low_ev / charge,
         reaction=case.write(phases, units, exchanged, is_target=is_target),
         products=case.system.phase_amounts(phases, units),
         exchanged=moved,
-        capacity_mah_per_g=moved * charge * FARADAY_MAH_PER_MOL / case.molar_mass(),
+        capacity_mah_per_g=moved * charge * FARADAY_MAH_PER_MOL / case.molar_mass,
         reaction_energy_ev_per_atom=energy,
         is_target=is_target,
     )
