@@ -1,0 +1,358 @@
+"""Windows, hull energies, profiles and interfaces: ours against pymatgen, in one run.
+
+    python benchmarks/windows.py --json benchmarks/results/windows.json
+    python benchmarks/windows.py --quick
+
+CPU seconds on one thread, least of several rounds. Both sides get their diagram ready made; its construction is
+timed by itself. Where pymatgen would take too long it works on the first items of the same list, and its time is
+given per item: the column "pymatgen items" says how many. The entries are the embedded ones of Na-Zr-Si-P-O and,
+to reach the size asked for, made-up ones: formulas of random integers, energies around 60 meV per atom above the
+hull of the embedded ones with a standard deviation of 40 meV, from a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import machine  # first: it sets the number of threads before numpy starts them
+import numpy as np
+from pymatgen.analysis.interface_reactions import InterfacialReactivity
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core import Composition, Element
+
+from nasicon_struct.entries import Entry, EntrySet, load_entries
+from nasicon_struct.interface import interface_reactions, interface_table
+from nasicon_struct.stability import (
+    element_profile,
+    energies_above_hull,
+    hull_energies,
+    profiles,
+    stability_window,
+    windows,
+)
+from nasicon_struct.stability.system import System
+
+SYSTEM = "Na-Zr-Si-P-O"
+#: Added one by one for the growth with the number of elements.
+ORDER = ("Na", "P", "O", "Si", "Zr", "Al", "Sc", "Zn")
+TARGET = "Na3Zr2Si2PO12"
+
+
+def entries_of(system: str, n: int, seed: int) -> EntrySet:
+    """Return ``n`` entries of a system: the embedded ones (or the first of them), then made-up ones."""
+    real = load_entries(system)
+    symbols = real.elements
+    hull = System(real, symbols).hull
+    rng = np.random.default_rng(seed)
+    ordered = sorted(real.entries, key=lambda entry: not entry.is_element)
+    made = ordered[:n]
+    amounts, used = [], set()
+    while len(amounts) + len(made) < n:
+        row = np.zeros(len(symbols), dtype=int)
+        present = rng.choice(len(symbols), rng.integers(2, len(symbols) + 1), replace=False)
+        row[present] = rng.integers(1, 13, len(present))
+        if tuple(row) not in used:
+            used.add(tuple(row))
+            amounts.append(row)
+    if amounts:
+        table = np.array(amounts, dtype=float)
+        table /= table.sum(axis=1, keepdims=True)
+        energies = hull.energies(table) + rng.normal(0.06, 0.04, len(table))
+        for row, energy in zip(amounts, energies, strict=True):
+            formula = "".join(f"{s}{a}" for s, a in zip(symbols, row.tolist(), strict=True) if a)
+            made.append(Entry(formula=formula, energy_ev_per_atom=float(energy)))
+    return EntrySet(entries=tuple(made), source=f"{system} with {n} entries, seed {seed}")
+
+
+def candidates(symbols: tuple[str, ...], n: int, seed: int) -> np.ndarray:
+    """Return amounts of ``n`` compositions, integers from 0 to 12, with Na and three more elements or more."""
+    rng = np.random.default_rng(seed)
+    table = rng.integers(0, 13, (2 * n + 20, len(symbols))).astype(float)
+    table[:, symbols.index("Na")] += 1
+    return table[(table > 0).sum(axis=1) >= min(4, len(symbols))][:n]
+
+
+def compositions_of(table: np.ndarray, symbols: tuple[str, ...]) -> list[Composition]:
+    return [Composition(dict(zip(symbols, row, strict=True))) for row in table.tolist()]
+
+
+class Bench:
+    """Collects rows ``what, entries, items, ours, pymatgen items, pymatgen, ratio, difference``."""
+
+    headers = (
+        "what",
+        "entries",
+        "items",
+        "ours/item",
+        "pymatgen items",
+        "pymatgen/item",
+        "ratio",
+        "agree within",
+    )
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def add(self, what: str, n: int, items: int, ours: float, peers: int, peer: float, off: str) -> None:
+        """Add a row; ``ours`` and ``peer`` are seconds per item."""
+        self.rows.append(
+            {
+                "what": what,
+                "entries": n,
+                "items": items,
+                "ours_s_per_item": ours,
+                "pymatgen_items": peers,
+                "pymatgen_s_per_item": peer,
+                "ratio": peer / ours,
+                "agreement": off,
+            }
+        )
+
+    def show(self) -> None:
+        machine.show(
+            "Ours against pymatgen (CPU seconds per item, diagram ready made)",
+            [
+                [
+                    row["what"],
+                    row["entries"],
+                    f"{row['items']:,}",
+                    machine.seconds(row["ours_s_per_item"]),
+                    row["pymatgen_items"],
+                    machine.seconds(row["pymatgen_s_per_item"]),
+                    f"{row['ratio']:,.0f}x",
+                    row["agreement"],
+                ]
+                for row in self.rows
+            ],
+            self.headers,
+        )
+
+
+def compare(bench: Bench, n: int, *, quick: bool, seed: int) -> None:
+    """Time everything at one number of entries."""
+    entries = entries_of(SYSTEM, n, seed)
+    symbols = entries.elements
+    few = 20 if quick else 60
+    repeats = 2 if quick else 3
+    pdentries = entries.pdentries()
+    ours = machine.clock(lambda: System(entries, symbols), repeats=repeats)
+    peer = machine.clock(lambda: PhaseDiagram(pdentries), repeats=repeats)
+    bench.add("build the diagram", n, 1, ours, 1, peer, "")
+    diagram = PhaseDiagram(pdentries)
+
+    # Energies above the hull, as arrays and as pymatgen entries.
+    m = 20_000 if quick else 100_000
+    table = candidates(symbols, m, seed + 1)
+    found = hull_energies(table, entries, elements=symbols)
+    picked = compositions_of(table[:few], symbols)
+    reference = np.array([diagram.get_hull_energy_per_atom(item) for item in picked])
+    off = f"{np.abs(reference - found[:few]).max():.0e} eV"
+    ours = machine.clock(lambda: hull_energies(table, entries, elements=symbols), repeats=repeats) / m
+    tests = [PDEntry(item, 0.1) for item in picked]
+    peer = (
+        machine.clock(
+            lambda: [diagram.get_e_above_hull(item, allow_negative=True) for item in tests], repeats=repeats
+        )
+        / few
+    )
+    bench.add("energies above hull, array", n, m, ours, few, peer, off)
+    objects = [PDEntry(item, 0.1) for item in compositions_of(table[: m // 5], symbols)]
+    found = energies_above_hull(objects, entries)
+    reference = np.array([diagram.get_e_above_hull(item, allow_negative=True) for item in tests])
+    off = f"{np.abs(reference - found[:few]).max():.0e} eV"
+    ours = machine.clock(lambda: energies_above_hull(objects, entries), repeats=repeats) / len(objects)
+    bench.add("energies above hull, PDEntry", n, len(objects), ours, few, peer, off)
+
+    # Profiles and windows: pymatgen's recipe is the row of the profile in which nothing is exchanged.
+    m = 1000
+    table = candidates(symbols, m, seed + 2)
+    few = 5 if quick else 15
+    picked = compositions_of(table[:few], symbols)
+    sodium = Element("Na")
+    reference = [diagram.get_element_profile(sodium, item) for item in picked]
+    peer = (
+        machine.clock(lambda: [diagram.get_element_profile(sodium, item) for item in picked], repeats=repeats)
+        / few
+    )
+    made = profiles(table, entries, elements=symbols)
+    ours = machine.clock(lambda: profiles(table, entries, elements=symbols), repeats=repeats) / m
+    bench.add("profiles, arrays", n, m, ours, few, peer, f"{profile_difference(made, reference):.0e} eV")
+    amounts = [item.get_el_amt_dict() for item in picked]
+    ours = (
+        machine.clock(
+            lambda: [element_profile(a, entries, open_element="Na") for a in amounts], repeats=repeats
+        )
+        / few
+    )
+    bench.add("profiles with exact reactions", n, few, ours, few, peer, "")
+    windows(table, entries, elements=symbols)
+    ours = machine.clock(lambda: windows(table, entries, elements=symbols), repeats=repeats) / m
+    bench.add("windows of 1,000 compositions", n, m, ours, few, peer, "")
+    ours = machine.clock(lambda: stability_window(TARGET, entries, uncertainty=False), repeats=repeats)
+    target = Composition(TARGET)
+    single = machine.clock(lambda: diagram.get_element_profile(sodium, target), repeats=repeats)
+    bench.add("one window with reactions", n, 1, ours, 1, single, "")
+    ours = machine.clock(lambda: stability_window(TARGET, entries), repeats=repeats)
+    bench.add("one window with its uncertainty", n, 1, ours, 1, single, "")
+
+    # Interfaces of every composition with five electrodes.
+    electrodes = ["Na", "P2O5", "Na2O", "Si", "ZrP"]
+    chosen = table[:200]
+    electrolytes = [{s: a for s, a in zip(symbols, row, strict=True) if a} for row in chosen.tolist()]
+    grid = interface_table(electrolytes, electrodes, entries)
+    ours = machine.clock(lambda: interface_table(electrolytes, electrodes, entries), repeats=repeats) / 1000
+    pairs = [(picked[k % few], Composition(electrodes[k % 5])) for k in range(few)]
+
+    def kinks() -> list[Any]:
+        made = []
+        for a, b in pairs:
+            pair = InterfacialReactivity(a, b, diagram, norm=True, use_hull_energy=True)
+            made.append(list(pair.get_kinks()))
+        return made
+
+    # Column 2 of a kink: reaction energy, eV per atom of reactants. Its minimum is the driving force.
+    peer = machine.clock(kinks, repeats=repeats) / few
+    lowest = np.array([-min(kink[2] for kink in pair) for pair in kinks()])
+    mutual = np.array([grid.mutual_driving_force_ev_per_atom[k % few, k % 5] for k in range(few)])
+    bench.add("interfaces, arrays", n, 1000, ours, few, peer, f"{np.abs(lowest - mutual).max():.0e} eV")
+    named = [(electrolytes[k % few], electrodes[k % 5]) for k in range(few)]
+    ours = (
+        machine.clock(lambda: [interface_reactions(a, b, entries) for a, b in named], repeats=repeats) / few
+    )
+    bench.add("interfaces with exact reactions", n, few, ours, few, peer, "")
+
+
+def profile_difference(made: Any, reference: list[list[dict[str, Any]]]) -> float:
+    """Return the largest difference of a plateau's potential, eV; pymatgen's potentials fall as ours rise.
+
+    pymatgen lists a potential per critical point; those that both lists hold are compared in order.
+    """
+    worst = 0.0
+    for row, rows in enumerate(reference):
+        theirs = np.unique(
+            np.round([item["chempot"] - item["element_reference"].energy_per_atom for item in rows], 9)
+        )
+        ours = np.unique(np.round(-made.steps(row)["v_low"] * made.charge, 9))
+        worst = max(worst, max(float(np.abs(theirs - value).min()) for value in ours))
+    return worst
+
+
+def growth(result: dict[str, Any], *, quick: bool, seed: int) -> None:
+    """Time windows against the number of entries, elements and candidates."""
+    repeats = 1 if quick else 2
+    rows = []
+    for n in (100, 300, 1000, 3000) if quick else (100, 300, 1000, 3000, 10_000):
+        entries = entries_of(SYSTEM, n, seed)
+        table = candidates(entries.elements, 20_000, seed + 3)
+        build = machine.clock(lambda e=entries: System(e, e.elements), repeats=repeats)
+        windows(table[:10], entries, elements=entries.elements)
+        per = machine.clock(
+            lambda e=entries, t=table: windows(t, e, elements=e.elements), repeats=repeats
+        ) / len(table)
+        facets = len(System(entries, entries.elements).hull.planes_ev)
+        rows.append({"entries": n, "facets": facets, "build_s": build, "window_s": per})
+    result["growth_entries"] = rows
+    machine.show(
+        "Growth with entries (5 elements)",
+        [
+            [f"{r['entries']:,}", r["facets"], machine.seconds(r["build_s"]), machine.seconds(r["window_s"])]
+            for r in rows
+        ],
+        ("entries", "facets", "build", "per window"),
+    )
+    rows = []
+    for k in range(3, 9):
+        entries = entries_of("-".join(ORDER[:k]), 400, seed)
+        table = candidates(entries.elements, 2000 if quick else 10_000, seed + 4)
+        fresh = EntrySet(entries=entries.entries, source=entries.source)
+        # The first call builds the hull, or fills the cache of facets; the second one finds it.
+        first = machine.clock(
+            lambda e=fresh, t=table: windows(t, e, elements=e.elements), repeats=1, least=0.0
+        )
+        per = machine.clock(
+            lambda e=fresh, t=table: windows(t, e, elements=e.elements), repeats=repeats
+        ) / len(table)
+        hull = next(iter(fresh.memo("system").values())).hull
+        peer = None
+        if k < 7 or not quick:
+            listed = entries.pdentries()
+            peer = machine.clock(lambda p=listed: PhaseDiagram(p), repeats=1, least=0.0)
+        rows.append(
+            {
+                "elements": k,
+                "route": "all facets" if hull.full else "facet cache",
+                "facets": len(hull.planes_ev),
+                "candidates": len(table),
+                "first_call_s": first,
+                "window_s": per,
+                "pymatgen_build_s": peer,
+            }
+        )
+    result["growth_elements"] = rows
+    machine.show(
+        "Growth with elements (400 entries)",
+        [
+            [
+                r["elements"],
+                r["route"],
+                f"{r['facets']:,}",
+                f"{r['candidates']:,}",
+                machine.seconds(r["first_call_s"]),
+                machine.seconds(r["window_s"]),
+                "-" if r["pymatgen_build_s"] is None else machine.seconds(r["pymatgen_build_s"]),
+            ]
+            for r in rows
+        ],
+        ("elements", "route", "facets", "candidates", "first call", "per window then", "pymatgen builds"),
+    )
+    rows = []
+    entries = entries_of(SYSTEM, 3000, seed)
+    windows(candidates(entries.elements, 10, seed), entries, elements=entries.elements)
+    for m in (1000, 10_000, 100_000) if quick else (1000, 10_000, 100_000, 1_000_000):
+        table = candidates(entries.elements, m, seed + 5)
+        hull = machine.clock(
+            lambda t=table: hull_energies(t, entries, elements=entries.elements), repeats=repeats
+        )
+        whole = machine.clock(lambda t=table: windows(t, entries, elements=entries.elements), repeats=repeats)
+        steps = machine.clock(
+            lambda t=table: profiles(t, entries, elements=entries.elements), repeats=1, least=0.0
+        )
+        rows.append({"candidates": m, "hull_energies_s": hull, "windows_s": whole, "profiles_s": steps})
+    result["growth_candidates"] = rows
+    machine.show(
+        "Growth with candidates (5 elements, 3,000 entries)",
+        [
+            [
+                f"{r['candidates']:,}",
+                *(machine.seconds(r[key]) for key in ("hull_energies_s", "windows_s", "profiles_s")),
+            ]
+            for r in rows
+        ],
+        ("candidates", "hull energies", "windows", "profiles"),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer items and sizes (about a minute)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the made-up entries and the candidates")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers into this file")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    result: dict[str, Any] = {"machine": machine.describe(), "seed": options.seed, "quick": options.quick}
+    bench = Bench()
+    for n in (300, 3000):
+        compare(bench, n, quick=options.quick, seed=options.seed)
+    bench.show()
+    print("pymatgen/item is measured on the first 'pymatgen items' of the same list.")
+    result["comparison"] = bench.rows
+    growth(result, quick=options.quick, seed=options.seed)
+    machine.write_json(options.json, result)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
