@@ -30,8 +30,8 @@ from nasicon_struct.stability import (
     element_profile,
     energies_above_hull,
     hull_energies,
-    profiles,
     stability_window,
+    voltage_profiles,
     windows,
 )
 from nasicon_struct.stability.system import System
@@ -178,8 +178,8 @@ def compare(bench: Bench, n: int, *, quick: bool, seed: int) -> None:
         machine.clock(lambda: [diagram.get_element_profile(sodium, item) for item in picked], repeats=repeats)
         / few
     )
-    made = profiles(table, entries, elements=symbols)
-    ours = machine.clock(lambda: profiles(table, entries, elements=symbols), repeats=repeats) / m
+    made = voltage_profiles(table, entries, elements=symbols)
+    ours = machine.clock(lambda: voltage_profiles(table, entries, elements=symbols), repeats=repeats) / m
     bench.add("profiles, arrays", n, m, ours, few, peer, f"{profile_difference(made, reference):.0e} eV")
     amounts = [item.get_el_amt_dict() for item in picked]
     ours = (
@@ -319,7 +319,7 @@ def growth(result: dict[str, Any], *, quick: bool, seed: int) -> None:
         )
         whole = machine.clock(lambda t=table: windows(t, entries, elements=entries.elements), repeats=repeats)
         steps = machine.clock(
-            lambda t=table: profiles(t, entries, elements=entries.elements), repeats=1, least=0.0
+            lambda t=table: voltage_profiles(t, entries, elements=entries.elements), repeats=1, least=0.0
         )
         rows.append({"candidates": m, "hull_energies_s": hull, "windows_s": whole, "profiles_s": steps})
     result["growth_candidates"] = rows

@@ -2,6 +2,8 @@
 
 from .batch import BatchSheet as BatchSheet
 from .batch import batch_masses as batch_masses
+from .adapters import to_ase as to_ase
+from .adapters import write_structure as write_structure
 from .cell import AverageCell as AverageCell
 from .cell import build_average_cell as build_average_cell
 from .cif import read_structure as read_structure
@@ -15,7 +17,10 @@ from .design import design as design
 from .diffraction import PowderPattern as PowderPattern
 from .diffraction import powder_pattern as powder_pattern
 from .entries import EntrySet as EntrySet
+from .entries import as_entry_set as as_entry_set
+from .entries import check_entries as check_entries
 from .entries import entries_from_file as entries_from_file
+from .entries import entries_from_mp as entries_from_mp
 from .entries import entries_from_pymatgen as entries_from_pymatgen
 from .entries import list_entry_sources as list_entry_sources
 from .entries import load_entries as load_entries
@@ -25,6 +30,12 @@ from .errors import NasiconError as NasiconError
 from .formula import parse_formula as parse_formula
 from .geometry import bond_valence_sums as bond_valence_sums
 from .geometry import check_geometry as check_geometry
+from .interface import InterfaceReactions as InterfaceReactions
+from .interface import Interphase as Interphase
+from .interface import interface_map as interface_map
+from .interface import interface_reactions as interface_reactions
+from .interface import interface_table as interface_table
+from .interface import interphase as interphase
 from .lattice_model import predict_lattice as predict_lattice
 from .metric import MonoclinicDistortion as MonoclinicDistortion
 from .metric import monoclinic_distortion as monoclinic_distortion
@@ -37,6 +48,11 @@ from .pattern_fit import peak_rule as peak_rule
 from .pattern_io import read_pattern as read_pattern
 from .phase import PhaseAssignment as PhaseAssignment
 from .phase import assign_phase as assign_phase
+from .plotting.interfaces import plot_interface as plot_interface
+from .plotting.interfaces import plot_interface_map as plot_interface_map
+from .plotting.interfaces import plot_potential_diagram as plot_potential_diagram
+from .plotting.interfaces import plot_ternary_hull as plot_ternary_hull
+from .plotting.interfaces import plot_voltage_profile as plot_voltage_profile
 from .plotting.patterns import plot_pattern as plot_pattern
 from .plotting.windows import plot_windows as plot_windows
 from .reference import list_sources as list_sources
@@ -44,6 +60,19 @@ from .reference import read_table as read_table
 from .relaxation import RelaxedCell as RelaxedCell
 from .relaxation import relax_cell as relax_cell
 from .series import composition_series as composition_series
+from .stability import Reservoir as Reservoir
 from .stability import StabilityWindow as StabilityWindow
+from .stability import element_profile as element_profile
+from .stability import energies_above_hull as energies_above_hull
+from .stability import gas_reservoir as gas_reservoir
 from .stability import grand_potential_diagram as grand_potential_diagram
+from .stability import hull_energies as hull_energies
+from .stability import published_windows as published_windows
+from .stability import saturated as saturated
 from .stability import stability_window as stability_window
+from .stability import tolerance_window as tolerance_window
+from .stability import topotactic_window as topotactic_window
+from .stability import voltage_profiles as voltage_profiles
+from .stability import windows as windows
+from .stability.diagram import potential_diagram as potential_diagram
+from .stability.diagram import ternary_hull as ternary_hull

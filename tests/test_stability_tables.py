@@ -11,7 +11,7 @@ from monty.json import MontyDecoder
 from nasicon_struct.entries import Entry, EntrySet, load_entries
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.interface import InterfaceTable, interface_reactions, interface_table
-from nasicon_struct.stability import ProfileTable, parse_reservoir, profiles, stability_window
+from nasicon_struct.stability import ProfileTable, parse_reservoir, stability_window, voltage_profiles
 from nasicon_struct.stability import hull as hull_module
 from nasicon_struct.stability.envelopes import envelopes
 from nasicon_struct.stability.profile import upper_envelope
@@ -38,7 +38,7 @@ def route(request, monkeypatch):
 
 
 def compare_with_windows(entries: EntrySet, compositions: list[dict[str, int]], **options) -> None:
-    table = profiles(compositions, entries, **options)
+    table = voltage_profiles(compositions, entries, **options)
     for row, amounts in enumerate(compositions):
         window = stability_window(amounts, entries, uncertainty=False, **options)
         divisor = np.gcd.reduce(list(amounts.values()))
@@ -73,7 +73,7 @@ def test_profiles_with_a_reservoir():
 
 def test_profile_of_na3ps4():
     # Formation energies of the embedded set: Bartel et al., npj Comput. Mater. 6 (2020) 97.
-    table = profiles(["Na3PS4"])
+    table = voltage_profiles(["Na3PS4"])
     steps = table.steps(0)
     assert steps["v_low"] == pytest.approx(
         [0, 0.295, 0.639, 0.999, 1.146, 1.246, 2.130, 2.221, 2.223, 3.399], abs=1e-3
@@ -84,7 +84,7 @@ def test_profile_of_na3ps4():
 
 
 def test_profile_table_round_trip():
-    table = profiles(["Na3PS4", "Na2S"])
+    table = voltage_profiles(["Na3PS4", "Na2S"])
     again = MontyDecoder().process_decoded(json.loads(json.dumps(table.as_dict())))
     assert isinstance(again, ProfileTable)
     assert np.array_equal(again.v_high, table.v_high)
@@ -93,11 +93,11 @@ def test_profile_table_round_trip():
 
 def test_profiles_refuse():
     with pytest.raises(StabilityError, match="row 1 holds nothing but"):
-        profiles(["Na3PS4", "Na"])
+        voltage_profiles(["Na3PS4", "Na"])
     with pytest.raises(StabilityError, match="ion of known charge"):
-        profiles(["Na3PS4"], open_element="S")
+        voltage_profiles(["Na3PS4"], open_element="S")
     with pytest.raises(StabilityError, match="no row 5"):
-        profiles(["Na3PS4"]).steps(5)
+        voltage_profiles(["Na3PS4"]).steps(5)
 
 
 @pytest.mark.parametrize("seed", range(4))

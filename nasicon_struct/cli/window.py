@@ -100,9 +100,9 @@ def command(
 
             save_figure(plot_windows(windows), figure)
         if profile:
-            from nasicon_struct.plotting.interfaces import plot_profile
+            from nasicon_struct.plotting.interfaces import plot_voltage_profile
 
-            save_figure(plot_profile(windows[0]), profile)
+            save_figure(plot_voltage_profile(windows[0]), profile)
     if as_json:
         rows = [summary(window) for window in windows]
         for row, found in zip(rows, tolerances, strict=False):
@@ -255,6 +255,8 @@ def summary(window: Any) -> dict[str, Any]:
     result["decomposition"] = [_amount(part) for part in window.decomposition]
     result["steps"] = [_step(step) for step in window.steps]
     result["published"] = [_published(found) for found in published_windows(window.target)]
+    for name in ("reduction_v_interval", "oxidation_v_interval"):
+        result[name] = getattr(window.uncertainty, name, None)
     result["uncertainty"] = None if window.uncertainty is None else _uncertainty(window.uncertainty)
     return result
 

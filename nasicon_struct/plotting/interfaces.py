@@ -124,7 +124,7 @@ def _levels(top: float) -> np.ndarray:
     return np.arange(step, top, step)
 
 
-def plot_profile(window: StabilityWindow, ax: Axes | None = None, *, v_max: float = 5.0) -> Axes:
+def plot_voltage_profile(window: StabilityWindow, ax: Axes | None = None, *, v_max: float = 5.0) -> Axes:
     """Draw the steps of a profile: voltage against the amount of the open element exchanged.
 
     Parameters

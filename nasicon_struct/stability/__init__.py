@@ -5,7 +5,7 @@ from __future__ import annotations
 from nasicon_struct.stability.batch import WindowTable, energies_above_hull, hull_energies, windows
 from nasicon_struct.stability.error_model import ErrorModel, error_model, fit_error_model
 from nasicon_struct.stability.grand import chemical_potentials_absolute_ev, grand_potential_diagram
-from nasicon_struct.stability.profiles import ProfileTable, profiles
+from nasicon_struct.stability.profiles import ProfileTable, voltage_profiles
 from nasicon_struct.stability.published import PublishedWindow, published_windows
 from nasicon_struct.stability.reactions import PhaseAmount
 from nasicon_struct.stability.reservoirs import Reservoir, gas_reservoir, parse_reservoir, saturated
@@ -49,11 +49,11 @@ __all__ = [
     "grand_potential_diagram",
     "hull_energies",
     "parse_reservoir",
-    "profiles",
     "published_windows",
     "saturated",
     "stability_window",
     "tolerance_window",
     "topotactic_window",
+    "voltage_profiles",
     "windows",
 ]

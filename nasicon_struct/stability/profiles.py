@@ -84,7 +84,7 @@ class ProfileTable(MSONable):
         return {**result, **{name: getattr(self, name).tolist() for name in _ARRAYS}}
 
 
-def profiles(
+def voltage_profiles(
     compositions: Any,
     entries: Any = None,
     *,
