@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from importlib import metadata
 from typing import Any, Final
 
@@ -31,7 +33,8 @@ def load_calculator(name: str) -> Any:
         raise MissingDependencyError(
             f"the calculator {name!r} needs chgnet; install it with pip install 'nasicon-struct[mlip]'"
         ) from None
-    calculator = CHGNetCalculator(CHGNet.load(model_name=CHGNET_MODELS[name], verbose=False))
+    with contextlib.redirect_stdout(io.StringIO()):  # both print a line, which would spoil JSON
+        calculator = CHGNetCalculator(CHGNet.load(model_name=CHGNET_MODELS[name], verbose=False))
     calculator.nasicon_struct_name = name
     return calculator
 
