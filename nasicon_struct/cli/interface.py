@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,9 @@ def command(
         unchanged=result.mutual_driving_force_ev_per_atom < 1e-8,
         where=f"with {result.b}",
     )
+    if result.is_stable is None:
+        sentence = f"whether {result.a} reacts with {result.b} is not known: the energies lack one of them"
+        verdict = dataclasses.replace(verdict, verdict="unknown", sentence=sentence)
     if figure:
         from nasicon_struct.cli.figures import save_figure
         from nasicon_struct.plotting.interfaces import plot_interface, plot_interface_map
@@ -100,6 +104,10 @@ def _print(result: Any, verdict: Any) -> None:
     click.echo(f"{result.a} | {result.b}, {at}")
     if result.is_stable:
         click.echo("- no mixture reacts")
+    elif result.is_stable is None:
+        click.echo(
+            "- not known: no mixture of these phases reacts, but the energies lack one of the materials"
+        )
     else:
         for name, energy, kink in (
             ("driving force", result.driving_force_ev_per_atom, result.strongest),

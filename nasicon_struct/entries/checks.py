@@ -100,12 +100,6 @@ def check_entries(entries: EntrySet) -> EntryReport:
     for entry in entries:
         names.setdefault(composition_key(entry.amounts), entry.formula)
     levels = {entry.level for entry in entries if entry.level}
-    implausible: list[str] = []
-    if not unreferenced:
-        low, high = PLAUSIBLE_FORMATION_EV_PER_ATOM
-        energies = entries.formation_energies_ev_per_atom
-        for i in np.flatnonzero((energies < low) | (energies > high)):
-            implausible.append(f"{entries.entries[i].formula} {energies[i]:.3f}")
     return EntryReport(
         source=entries.source,
         level=entries.level,
@@ -115,10 +109,24 @@ def check_entries(entries: EntrySet) -> EntryReport:
         duplicates=tuple(sorted(names[key] for key, count in counts.items() if count > 1)),
         mixed_levels=tuple(sorted(levels)) if len(levels) > 1 else (),
         missing=missing_phases(entries),
-        implausible=tuple(implausible),
+        implausible=() if unreferenced else implausible_energies(entries),
         flagged=tuple(f"{e.formula} ({e.flag})" for e in entries if e.flag not in ("", "element", "user")),
         excluded=tuple(f"{e.formula} ({e.flag})" for e in entries.excluded),
     )
+
+
+def implausible_energies(entries: EntrySet) -> tuple[str, ...]:
+    """Return formula and formation energy (eV per atom) of entries out of all bounds.
+
+    Raises
+    ------
+    EntriesError
+        If an element has no entry of its own.
+    """
+    low, high = PLAUSIBLE_FORMATION_EV_PER_ATOM
+    energies = entries.formation_energies_ev_per_atom
+    odd = np.flatnonzero((energies < low) | (energies > high))
+    return tuple(f"{entries.entries[i].formula} {energies[i]:.3f}" for i in odd)
 
 
 def missing_phases(entries: EntrySet, elements: Iterable[str] | None = None) -> tuple[str, ...]:

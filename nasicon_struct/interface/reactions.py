@@ -127,9 +127,12 @@ class InterfaceReactions(MSONable):
         return -self.strongest.energy_ev_per_atom + 0.0
 
     @property
-    def is_stable(self) -> bool:
-        """Whether no ratio reacts."""
-        return self.driving_force_ev_per_atom < 1e-8
+    def is_stable(self) -> bool | None:
+        """Whether no ratio reacts; None where none does but a material's own energy is not known."""
+        if self.driving_force_ev_per_atom >= 1e-8:
+            return False
+        unknown = None in (self.e_above_hull_a_ev_per_atom, self.e_above_hull_b_ev_per_atom)
+        return None if unknown else True
 
 
 class Pair:

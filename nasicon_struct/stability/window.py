@@ -7,11 +7,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nasicon_struct.entries.checks import missing_phases
+from nasicon_struct.entries.checks import implausible_energies, missing_phases
 from nasicon_struct.stability.case import STABLE_TOLERANCE_EV, Case
 from nasicon_struct.stability.profile import Plateau
 from nasicon_struct.stability.reactions import PhaseAmount
-from nasicon_struct.stability.result import ElementProfile, ProfileRow, StabilityWindow, WindowStep
+from nasicon_struct.stability.result import (
+    ElementProfile,
+    ProfileRow,
+    StabilityWindow,
+    WindowStep,
+    WindowUncertainty,
+)
 from nasicon_struct.stability.uncertainty import window_uncertainty
 from nasicon_struct.units import FARADAY_MAH_PER_MOL
 
@@ -157,6 +163,8 @@ def window_of(case: Case, *, uncertainty: bool, n_samples: int, seed: int) -> St
     over = min((s for s in steps if s.v_low >= oxidation_v - 1e-9), key=lambda s: s.v_low, default=None)
     if not stable:
         below = over = None
+    known = window_uncertainty(case, n_samples=n_samples, seed=seed) if uncertainty else None
+    limits = (reduction_v, oxidation_v) if stable else (None, None)
     return StabilityWindow(
         target=case.formula,
         open_element=case.open_element,
@@ -164,8 +172,8 @@ def window_of(case: Case, *, uncertainty: bool, n_samples: int, seed: int) -> St
         source=case.entries.source,
         level=case.entries.level,
         is_stable=stable,
-        reduction_v=reduction_v if stable else None,
-        oxidation_v=oxidation_v if stable else None,
+        reduction_v=limits[0],
+        oxidation_v=limits[1],
         e_above_hull_ev_per_atom=case.e_above_hull,
         reason=_reason(case, parts, reduction_v, oxidation_v),
         hull_energy_ev_per_atom=case.hull_energy,
@@ -184,8 +192,8 @@ def window_of(case: Case, *, uncertainty: bool, n_samples: int, seed: int) -> St
         oxidation_products=tuple(part.formula for part in over.products) if over else (),
         reservoirs=tuple(item.description for item in case.reservoirs),
         missing=missing_phases(case.system.entries),
-        notes=_notes(case, below, over),
-        uncertainty=window_uncertainty(case, n_samples=n_samples, seed=seed) if uncertainty else None,
+        notes=(*_notes(case, below, over), *_shifted_limits(known, *limits)),
+        uncertainty=known,
     )
 
 
@@ -243,6 +251,15 @@ def _notes(case: Case, *limits: WindowStep | None) -> tuple[str, ...]:
             if entry is not None and entry.flag not in ("", "element", "user"):
                 doubtful[entry.formula] = entry.note or entry.flag
     notes += [f"a limit rests on {name}: {why}" for name, why in sorted(doubtful.items())]
+    odd = implausible_energies(entries)
+    if odd:
+        notes.append(f"formation energies out of all bounds (eV/atom), check them: {', '.join(odd)}")
+    floor = case.hull.labels[case.hull.elements_at[case.column]]
+    if floor != case.open_element:
+        notes.append(
+            f"below {abs(float(case.hull.e[case.hull.elements_at[case.column]])) / case.charge:.3f} V the "
+            f"reservoir itself takes up {case.open_element} without limit, as {floor}"
+        )
     if entries.excluded:
         names = ", ".join(sorted(entry.formula for entry in entries.excluded))
         notes.append(f"kept out of the hull (flagged): {names}")
@@ -254,6 +271,24 @@ def _notes(case: Case, *limits: WindowStep | None) -> tuple[str, ...]:
             "not in the hull"
         )
     return tuple(notes)
+
+
+def _shifted_limits(
+    known: WindowUncertainty | None, reduction_v: float | None, oxidation_v: float | None
+) -> list[str]:
+    """Say where measured enthalpies move a limit so far that its own value is outside the interval."""
+    notes = []
+    for name, value, interval in (
+        ("reduction", reduction_v, known.reduction_v_interval if known else None),
+        ("oxidation", oxidation_v, known.oxidation_v_interval if known else None),
+    ):
+        if value is not None and interval is not None and not interval[0] <= value <= interval[1]:
+            notes.append(
+                f"the {name} limit of these energies, {value:.3f} V, lies outside its 95 % interval, "
+                f"{interval[0]:.2f} to {interval[1]:.2f} V: measured enthalpies show that the level errs in one "
+                "direction here"
+            )
+    return notes
 
 
 def _uncovered_pairs(case: Case) -> list[str]:
