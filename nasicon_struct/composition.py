@@ -9,6 +9,7 @@ O = 12 and at most 4 Na. With formal oxidation states z the composition is neutr
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -483,13 +484,11 @@ class NasiconComposition(MSONable):
     def m_radius_spread_ang(self) -> float:
         """Standard deviation of the Shannon radius (VI) over the M site, angstrom."""
         known, mean = element_sites(), self.m_radius_mean_ang
-        variance = (
-            sum(
-                float(n) * ((known[s].radius_ang or float("nan")) - mean) ** 2 for s, n in self.m_site.items()
-            )
-            / 2
-        )
-        return float(variance**0.5)
+        variance = 0.0
+        for symbol, amount in self.m_site.items():
+            step = (known[symbol].radius_ang or float("nan")) - mean
+            variance += float(amount) * (step * step)
+        return math.sqrt(variance / 2)
 
     @property
     def molar_mass_g_per_mol(self) -> float:
