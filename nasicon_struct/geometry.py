@@ -261,5 +261,21 @@ def _shells(
 
 
 def bond_valence_sums(structure: Structure) -> dict[str, float | None]:
-    """Return the bond valence sum (valence units) of each M and T site by label."""
+    """Return the bond valence sum (valence units) of each M and T site by label.
+
+    Parameters
+    ----------
+    structure : pymatgen Structure
+        With M, T and O sites; partial occupancies are averaged.
+
+    Returns
+    -------
+    dict of str to float or None
+        Valence units; None where an element has no parameters (``structures/tables/bond_valence.csv``).
+
+    Raises
+    ------
+    CellError
+        If the structure holds no framework that can be checked.
+    """
     return check_geometry(structure).bond_valence_sums

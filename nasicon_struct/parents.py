@@ -357,7 +357,18 @@ def _site(rows: list[dict[str, str]], z: int) -> ParentSite:
 
 
 def list_parents() -> list[str]:
-    """Return the keys of the parent cells that average cells can be built from."""
+    """Return the keys of the parent cells that average cells can be built from.
+
+    Returns
+    -------
+    list of str
+        Keys for :func:`load_parent`, in the order of ``structures/tables/refined_cells.csv``.
+
+    Examples
+    --------
+    >>> list_parents()[:2]
+    ['xun2025_s2', 'xun2025_s3']
+    """
     return [
         row["key"]
         for row in reference.read_rows("refined_cells")

@@ -112,6 +112,10 @@ def _read_manifest(path: Path, _mtime_ns: int) -> tuple[Source, ...]:
 def list_sources() -> list[Source]:
     """Return the source of every file of the reference data, in the order of ``SOURCES.toml``.
 
+    Returns
+    -------
+    list of Source
+
     Raises
     ------
     ReferenceDataError
@@ -192,6 +196,11 @@ def read_table(name: str) -> pd.DataFrame:
     ----------
     name : str
         File name in ``structures/tables/`` without suffix, for example ``"conductivity"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A new one at each call; units stand in the column names.
 
     Raises
     ------

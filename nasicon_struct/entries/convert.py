@@ -39,6 +39,11 @@ def as_entry_set(entries: Any = None, *, system: Any = None, open_element: str |
     open_element : str or None, keyword-only
         Element added to the system.
 
+    Returns
+    -------
+    EntrySet
+        Formation energies, eV per atom.
+
     Raises
     ------
     EntriesError
@@ -98,6 +103,11 @@ def entries_from_pymatgen(
         Name and level of theory of the set; the level is read from the entries where they state it.
     citation, licence : str, keyword-only
     notes : iterable of str, keyword-only
+
+    Returns
+    -------
+    EntrySet
+        Formation energies, eV per atom, against the elements among the entries.
 
     Raises
     ------
@@ -174,6 +184,17 @@ def entries_from_file(path: str | Path, *, source: str | None = None) -> EntrySe
     not listed are added at 0, as the definition says), ``energy_ev_per_atom`` or ``energy_ev`` (of the
     formula as written). Optional columns: ``entry_id``, ``level``, ``flag``, ``note``. A JSON file holds what
     ``EntrySet.as_dict`` writes, or a list of pymatgen entries as dictionaries (``.json.gz`` is read too).
+
+    Parameters
+    ----------
+    path : str or Path
+    source : str, optional, keyword-only
+        Name of the set; the file's name when absent.
+
+    Returns
+    -------
+    EntrySet
+        Formation energies, eV per atom.
 
     Raises
     ------

@@ -133,6 +133,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def list_entry_sources() -> list[EntrySource]:
     """Return the embedded entry sets, the default first.
 
+    Returns
+    -------
+    list of EntrySource
+        Name, level of theory, elements, citation and licence of each.
+
     Raises
     ------
     ReferenceDataError, EntriesError

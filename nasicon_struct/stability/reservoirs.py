@@ -152,7 +152,23 @@ def shomate(gas: str, temperature_k: float) -> tuple[float, float]:
 
 
 def saturated(element: str) -> Reservoir:
-    """Return the reservoir of an element in excess: its own lowest phase, relative potential 0."""
+    """Return the reservoir of an element in excess: its own lowest phase, relative potential 0.
+
+    Parameters
+    ----------
+    element : str
+        Symbol, such as ``"S"``.
+
+    Returns
+    -------
+    Reservoir
+        Its potential is 0 eV against the element's lowest phase in the entry set.
+
+    Examples
+    --------
+    >>> saturated("S").element
+    'S'
+    """
     return Reservoir(
         element=element, mu_relative_ev=0.0, description=f"excess of {element} (its own phase present)"
     )
