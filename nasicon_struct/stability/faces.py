@@ -65,17 +65,21 @@ class FaceCache:
         """Chemical potentials of the facets found so far, eV per atom, shape (facets, elements)."""
         return self._planes
 
-    def energies(self, compositions: np.ndarray) -> np.ndarray:
+    def energies(self, compositions: np.ndarray, faces: np.ndarray | None = None) -> np.ndarray:
         """Return the hull energy of each composition, eV per unit of it.
 
         Parameters
         ----------
         compositions : ndarray, shape (M, E)
+        faces : ndarray of int, shape (M,), optional
+            From :meth:`find`, where they are known.
         """
-        faces = self.find(compositions)
+        faces = self.find(compositions) if faces is None else faces
         return dot_in_order(compositions, self._potentials[faces])
 
-    def slopes(self, compositions: np.ndarray, column: int, sign: int) -> np.ndarray:
+    def slopes(
+        self, compositions: np.ndarray, column: int, sign: int, faces: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the one-sided potential of an element at each composition, eV.
 
         Parameters
@@ -85,14 +89,16 @@ class FaceCache:
             The element.
         sign : int
             +1 for more of it, -1 for less (then -inf where there is none).
+        faces : ndarray of int, shape (M,), optional
+            From :meth:`find`, where they are known.
         """
-        result = np.full(len(compositions), -np.inf)
-        rows = np.arange(len(compositions))
-        if sign < 0:
-            rows = np.flatnonzero(compositions[:, column] > 0)
-        faces = self.find(compositions[rows])
-        result[rows] = self._slopes_of_faces(np.unique(faces), column, sign)[faces]
-        return result
+        faces = self.find(compositions) if faces is None else faces
+        result = self._slopes_of_faces(np.unique(faces), column, sign)[faces]
+        return np.where(compositions[:, column] > 0, result, -np.inf) if sign < 0 else result
+
+    def members(self, face: int) -> np.ndarray:
+        """Return the phases of a face, as indices into the hull's phases, rising."""
+        return self._members[face]
 
     def _slopes_of_faces(self, faces: np.ndarray, column: int, sign: int) -> np.ndarray:
         """Return the potentials by face, NaN for a face that was not asked for."""

@@ -45,6 +45,8 @@ class Hull:
     ----------
     x, e, origin : ndarrays
         Fractions and energies of the lowest entry of each composition, and its index in the input.
+    faces : FaceCache
+        The face that holds a composition.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Hull:
         self.elements_at = self._find_elements()
         self.full = len(self.elements) <= MAX_ELEMENTS_OF_FULL_HULL if full is None else full
         self._planes = np.empty((0, len(self.elements)))
-        self._faces = FaceCache(self.x, self.e, self.elements_at)
+        self.faces = FaceCache(self.x, self.e, self.elements_at)
         if self.full and not self._build():
             self.full = False
 
@@ -139,7 +141,7 @@ class Hull:
     @property
     def planes_ev(self) -> np.ndarray:
         """Chemical potentials of the facets known so far, eV per atom, shape (facets, elements)."""
-        return self._planes if self.full else self._faces.planes_ev
+        return self._planes if self.full else self.faces.planes_ev
 
     # ---- compositions
 
@@ -150,7 +152,7 @@ class Hull:
         ----------
         compositions : ndarray, shape (M, E)
         """
-        return self._largest(compositions) if self.full else self._faces.energies(compositions)
+        return self._largest(compositions) if self.full else self.faces.energies(compositions)
 
     def _largest(self, compositions: np.ndarray) -> np.ndarray:
         result = np.empty(len(compositions))
@@ -178,8 +180,8 @@ class Hull:
         if self.full:
             low, high = self._slopes_of_planes(compositions, column)
         else:
-            low = self._faces.slopes(compositions, column, -1)
-            high = self._faces.slopes(compositions, column, +1)
+            low = self.faces.slopes(compositions, column, -1)
+            high = self.faces.slopes(compositions, column, +1)
         low = np.where(compositions[:, column] <= 1e-12 * compositions.sum(axis=1), -np.inf, low)
         return low, high
 
