@@ -96,8 +96,10 @@ def interface_map(
     StabilityError
         If a voltage is negative or a fraction outside 0 to 1.
     """
-    voltages = np.asarray(np.linspace(0.0, 5.0, 201) if voltages_v is None else voltages_v, dtype=float)
-    fractions = np.asarray(np.linspace(0.0, 1.0, 101) if fractions_b is None else fractions_b, dtype=float)
+    voltages = _numbers(np.linspace(0.0, 5.0, 201) if voltages_v is None else voltages_v, "voltages")
+    fractions = _numbers(
+        np.linspace(0.0, 1.0, 101) if fractions_b is None else fractions_b, "mixing fractions"
+    )
     if voltages.ndim != 1 or not len(voltages) or not (np.isfinite(voltages) & (voltages >= 0)).all():
         raise StabilityError("the voltages must be a list of numbers, 0 V or more")
     if fractions.ndim != 1 or not len(fractions) or not ((fractions >= 0) & (fractions <= 1)).all():
@@ -140,6 +142,13 @@ def interface_map(
         assemblage=assemblage,
         products=tuple(names),
     )
+
+
+def _numbers(values: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise StabilityError(f"the {what} must be a list of numbers, got {type(values).__name__}") from None
 
 
 def _clean(values: np.ndarray) -> np.ndarray:

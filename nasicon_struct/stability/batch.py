@@ -110,7 +110,8 @@ class WindowTable(MSONable):
         row : int
         entries : the entries the table was made with
         **options
-            Passed to :func:`stability_window`.
+            Passed to :func:`stability_window`: the reservoirs the table was made with, and the composition's
+            own energy where it was given.
         """
         present = self.fractions[row] > 0
         symbols = np.array(self.elements)[present]
@@ -145,6 +146,8 @@ def hull_energies(
         If a composition cannot be read or the entries do not cover it; the sentence names the row.
     """
     table, symbols = amounts_table(compositions, elements)
+    if not len(table):
+        return np.empty(0)
     system, _ = system_of(table, symbols, entries, reservoirs, None)
     free = aligned(table, symbols, system.free)
     return system.hull.energies(free) / table.sum(axis=1)
@@ -172,7 +175,13 @@ def energies_above_hull(
     CompositionError, EntriesError, StabilityError
         If an entry cannot be read or the entries do not cover it.
     """
+    if not isinstance(test_entries, Iterable) or isinstance(test_entries, (str, Mapping)):
+        raise StabilityError(
+            f"expected a list of entries, got {type(test_entries).__name__}; put a single entry into a list"
+        )
     items = list(test_entries)
+    if not items:
+        return np.empty(0)
     table, symbols = amounts_table([getattr(item, "composition", item) for item in items], None)
     atoms = table.sum(axis=1)
     energies = np.array([_energy_per_atom(item, n) for item, n in zip(items, atoms, strict=True)])
@@ -290,7 +299,9 @@ def amounts_table(compositions: Any, elements: Sequence[str] | None) -> tuple[np
                 f"an array of {table.shape[1]} columns needs as many elements, got {elements}; "
                 "give elements=('Na', 'P', 'S')"
             )
-        symbols = tuple(elements)
+        symbols = tuple(map(str, elements))
+        if len(set(symbols)) < len(symbols):
+            raise CompositionError(f"each element has one column, got {', '.join(symbols)}")
     else:
         if isinstance(compositions, (str, Mapping)) or not isinstance(compositions, Iterable):
             raise CompositionError(
@@ -376,7 +387,12 @@ def aligned(table: np.ndarray, symbols: Sequence[str], free: Sequence[str]) -> n
 def own_energies(entries: EntrySet, fractions: np.ndarray, symbols: Sequence[str], given: Any) -> np.ndarray:
     """Return the formation energy of each composition, eV per atom; NaN where it is not known."""
     if given is not None:
-        values = np.array(given, dtype=float)
+        try:
+            values = np.array(given, dtype=float)
+        except (TypeError, ValueError):
+            raise StabilityError(
+                "formation energies must be numbers, eV per atom, one for each composition"
+            ) from None
         if values.shape != (len(fractions),):
             raise StabilityError(
                 f"there are {len(fractions)} compositions but {values.shape} energies; give one each"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from nasicon_struct.entries import as_entry_set
+from nasicon_struct.entries import as_entry_set, chemical_system
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability.case import ION_CHARGES
 from nasicon_struct.stability.reservoirs import as_reservoirs
@@ -57,9 +58,9 @@ def chemical_potentials_absolute_ev(
                 f"a voltage needs an ion of known charge, got {open_element!r}; use one of "
                 f"{', '.join(ION_CHARGES)}"
             )
-        if not math.isfinite(voltage_v):
-            raise StabilityError(f"the voltage must be a finite number of V, got {voltage_v}")
-        relative[open_element] = -ION_CHARGES[open_element] * voltage_v
+        if not isinstance(voltage_v, Real) or not math.isfinite(voltage_v):
+            raise StabilityError(f"the voltage must be a finite number of V, got {voltage_v!r}")
+        relative[open_element] = -ION_CHARGES[open_element] * float(voltage_v)
     for item in as_reservoirs(reservoirs):
         if item.element in relative:
             raise StabilityError(
@@ -103,12 +104,17 @@ def grand_potential_diagram(
     """
     from pymatgen.analysis.phase_diagram import GrandPotentialPhaseDiagram
 
+    found = as_entry_set(entries, system=system, open_element=open_element)
+    if system is not None:
+        held = {item.element for item in as_reservoirs(reservoirs)}
+        if voltage_v is not None:
+            held.add(open_element)
+        found = found.subset({*chemical_system(system), *held})
+    potentials = chemical_potentials_absolute_ev(
+        found, voltage_v=voltage_v, open_element=open_element, reservoirs=reservoirs
+    )
     if voltage_v is not None and voltage_v < 0:
         raise StabilityError(
             f"below 0 V against {open_element} metal plates without limit, got {voltage_v} V; use 0 V or more"
         )
-    found = as_entry_set(entries, system=system, open_element=open_element)
-    potentials = chemical_potentials_absolute_ev(
-        found, voltage_v=voltage_v, open_element=open_element, reservoirs=reservoirs
-    )
     return GrandPotentialPhaseDiagram(found.pdentries(), potentials)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Final
 
 import numpy as np
 
+from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
 from nasicon_struct.stability.case import STABLE_TOLERANCE_EV, Case
 from nasicon_struct.stability.error_model import error_model
@@ -31,6 +33,9 @@ def window_uncertainty(case: Case, *, n_samples: int, seed: int) -> WindowUncert
     seed : int, keyword-only
         Seed of the random numbers.
     """
+    for name, value, least in (("n_samples", n_samples, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise StabilityError(f"{name} must be a whole number, {least} or more, got {value!r}")
     if case.energy is None or case.index is None:
         return None
     model = error_model(case.entries)

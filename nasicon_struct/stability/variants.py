@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import Any
 
 from monty.json import MSONable
@@ -223,7 +224,14 @@ def topotactic_window(
 def _framework(case: Case, given: Iterable[Any] | Mapping[str, float] | None) -> dict[str, float]:
     """Return the phases of the framework and their formation energies, eV per atom."""
     if isinstance(given, Mapping):
+        for phase, energy in given.items():
+            if not isinstance(energy, Real) or not math.isfinite(energy):
+                raise StabilityError(
+                    f"the formation energy of {phase} must be a finite number of eV/atom, got {energy!r}"
+                )
         return {str(phase): float(energy) for phase, energy in given.items()}
+    if isinstance(given, str):
+        given = [given]
     if given is None:
         names = [
             entry.formula
