@@ -15,6 +15,7 @@ Examples:
   nasicon-struct phase Na3.4Zr1.7Sc0.2Zn0.1Si2PO12
   nasicon-struct phase refined.cif --json
   nasicon-struct phase scan.xy --composition Na3Zr2Si2PO12 --figure fit.png
+  nasicon-struct phase scan.xrdml --structure refined.cif
 """
 
 
@@ -24,6 +25,12 @@ Examples:
     "--temperature-k", type=float, default=ROOM_TEMPERATURE_K, show_default=True, help="Temperature, K."
 )
 @click.option("--composition", metavar="FORMULA", help="Composition of the sample, beside a cell or a scan.")
+@click.option(
+    "--structure",
+    metavar="CIF",
+    type=click.Path(dir_okay=False),
+    help="Refined cell of the sample, beside a formula or a scan.",
+)
 @click.option(
     "--wavelength",
     metavar="NAME|ANGSTROM",
@@ -39,6 +46,7 @@ def command(
     target: str,
     temperature_k: float,
     composition: str | None,
+    structure: str | None,
     wavelength: str | None,
     figure: Path | None,
     as_json: bool,
@@ -48,7 +56,10 @@ def command(
 
     scan = _read_scan(target, wavelength)
     result = assign_phase(
-        target if scan is None else scan, temperature_k=temperature_k, composition=composition
+        target if scan is None else scan,
+        temperature_k=temperature_k,
+        composition=composition,
+        structure=structure,
     )
     if figure is not None:
         _draw(result, figure)

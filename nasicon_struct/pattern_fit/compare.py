@@ -56,7 +56,7 @@ WIDTHS: Final = (1.0, 0.65)
 SEARCH_ERROR: Final = 0.07
 #: Of a grid, so many starts are refined a little, and so many of these to the end (monoclinic, mixed).
 MONO_FOLLOWED: Final = (8, 3)
-MIXED_FOLLOWED: Final = (16, 4)
+MIXED_FOLLOWED: Final = (64, 10)
 
 
 @dataclass(frozen=True, eq=False)

@@ -111,7 +111,8 @@ def assign_phase(
         )
 
     votes.sort(key=lambda vote: -abs(vote.log_odds))
-    contradictions += _opposed(votes)
+    both = pattern_result is not None and pattern_result.fit.phase == "mixed"
+    contradictions += _opposed([v for v in votes if not (both and v.kind == "pattern")])
     probability, phase = _decide(votes, pattern_result)
     evidence = [vote.sentence for vote in votes]
     evidence += contradictions + notes

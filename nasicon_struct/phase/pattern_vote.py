@@ -83,6 +83,7 @@ def _sentence(fit: PatternFit) -> str:
         f"pattern: {fit.phase}, with P = {p['monoclinic']:.2f} monoclinic, {p['rhombohedral']:.2f} "
         "rhombohedral, "
         f"{p['mixed']:.2f} both"
+        + ("; its vote is what it would say were one phase alone there" if fit.phase == "mixed" else "")
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from nasicon_struct.diffraction import PowderPattern, Reflection
 from nasicon_struct.errors import PatternError
 from nasicon_struct.pattern_fit import FittedModel, PatternFit
+from nasicon_struct.pattern_fit.impurities import IMPURITY_LINES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +28,9 @@ _STYLE: Final = {
 #: Left edge, width of the two columns; bottom, height of curves, ticks and residuals (parts of the axes).
 _COLUMNS: Final = ((0.0, 0.485), (0.515, 0.485))
 _CURVES: Final = (0.47, 0.53)
-_TICKS: Final = (0.31, 0.14)
+_TICKS: Final = (0.31, 0.15)
+#: Impurity lines weaker than this part of the strongest NASICON line are not marked.
+_FAINTEST_IMPURITY: Final = 0.01
 _RESIDUALS: Final = (0.0, 0.27)
 
 
@@ -201,7 +205,7 @@ def plot_pattern_fit(fit: PatternFit, ax: Axes | None = None, *, models: tuple[s
         raise PatternError(f"the fit has no model {unknown[0]!r}; it has {', '.join(fit.models)}")
     if ax is None:
         _, ax = plt.subplots(figsize=(7.5, 4.8))
-        ax.figure.subplots_adjust(left=0.1, right=0.985, top=0.9, bottom=0.12)
+        ax.figure.subplots_adjust(left=0.1, right=0.965, top=0.9, bottom=0.12)
     ax.set_axis_off()
     gap = int(np.argmax(np.diff(fit.two_theta_deg))) + 1
     parts = (slice(0, gap), slice(gap, None))
@@ -247,6 +251,8 @@ def _title(fit: PatternFit) -> str:
     head = f"{fit.phase}"
     if fit.phase in p:
         head += f" (P = {p[fit.phase]:.2f})"
+    if fit.phase == "mixed" and fit.fraction_monoclinic is not None:
+        head += f", {100.0 * fit.fraction_monoclinic:.0f}({100.0 * (fit.fraction_monoclinic_se or 0.0):.0f}) % C2/c"
     return (
         f"{head}   $\\delta_1$ = {fit.delta1:+.4f}({round(1e4 * (fit.delta1_se or 0)):d})   "
         f"$\\delta_2$ = {fit.delta2:+.4f}({round(1e4 * (fit.delta2_se or 0)):d})"
@@ -254,22 +260,65 @@ def _title(fit: PatternFit) -> str:
 
 
 def _draw_ticks(ax: Axes, fit: PatternFit, x: NDArray[Any]) -> None:
-    """Bragg angles of K-alpha1 of both settings, with indices."""
-    rows = (("monoclinic", "C2/c", 0.62), ("rhombohedral", "R-3c", 0.05))
-    for key, setting, height in rows:
+    """Bragg angles of K-alpha1 of both settings, with indices, and of the impurities that were found."""
+    foreign = _impurity_lines(fit)
+    heights = (0.68, 0.35, 0.03) if foreign else (0.62, 0.05)
+    tick = 0.10 if foreign else 0.16
+    for (key, setting), height in zip(
+        (("monoclinic", "C2/c"), ("rhombohedral", "R-3c")), heights, strict=False
+    ):
         lines = _lines(fit.models.get("mixed" if fit.phase == "mixed" else key), setting)
         inside = sorted((t, hkl) for hkl, t in lines if x[0] < t < x[-1])
-        ax.vlines([t for t, _ in inside], height, height + 0.16, color="black", lw=1.0)
+        ax.vlines([t for t, _ in inside], height, height + tick, color="black", lw=1.0)
         shift = 0.032 * float(x[-1] - x[0])
         placed = -np.inf
         for angle, hkl in inside:
             at = max(angle, placed + 2.4 * shift)
             placed = at
-            ax.text(at, height + 0.17, format_hkl(hkl), fontsize=6.5, ha="center", va="bottom")
+            ax.text(at, height + tick + 0.01, format_hkl(hkl), fontsize=6.5, ha="center", va="bottom")
         if inside:
-            ax.text(0.01, height + 0.08, setting, transform=ax.get_yaxis_transform(), fontsize=7, va="center")
+            ax.text(
+                0.01,
+                height + 0.5 * tick,
+                setting,
+                transform=ax.get_yaxis_transform(),
+                fontsize=7,
+                va="center",
+            )
+    for phase, angle in foreign:
+        if x[0] < angle < x[-1]:
+            left = angle > 0.5 * float(x[0] + x[-1])
+            ax.vlines([angle], heights[-1], heights[-1] + 0.16, color="black", lw=1.0, ls=":")
+            ax.text(
+                angle,
+                heights[-1] + 0.08,
+                f" {phase} ",
+                fontsize=6.5,
+                ha="right" if left else "left",
+                va="center",
+            )
     ax.set_ylim(0, 1.1)
     ax.set_yticks([])
+
+
+def _impurity_lines(fit: PatternFit) -> list[tuple[str, float]]:
+    """Phases found beside the NASICON, with the 2-theta of their lines in degrees."""
+    model = fit.best_model
+    if model is None or fit.wavelength_ang is None:
+        return []
+    strongest = max((intensity for _, _, _, intensity in model.lines), default=0.0)
+    shift = model.values["zero"][0] + model.values["impurity_shift"][0]
+    out = []
+    for phase, lines in IMPURITY_LINES.items():
+        strength = model.values.get(f"intensity of {phase}", (0.0, 0.0))[0]
+        if strength <= _FAINTEST_IMPURITY * strongest:
+            continue
+        out += [
+            (phase, 2.0 * math.degrees(math.asin(0.5 * fit.wavelength_ang / d)) + shift)
+            for d, _ in lines
+            if d > 0.5 * fit.wavelength_ang
+        ]
+    return out
 
 
 def _lines(model: FittedModel | None, setting: str) -> list[tuple[tuple[int, int, int], float]]:
