@@ -184,6 +184,8 @@ class Pair:
                 "an interface needs two"
             )
         self.known, self.grand = self._energies(given)
+        #: Hull energies of the two materials, eV per formula unit.
+        self.alone = self.system.hull.energies(np.array(self.vectors)).tolist()
 
     def _make_system(self, elements: set[str], held: list[Reservoir], extra: list[Any]) -> System:
         if extra:
@@ -208,10 +210,6 @@ class Pair:
                 energy = float(closed.hull.energies(vector[None, :])[0]) / self.atoms[k]
             grand.append(self.system.grand_energy(self.amounts[k], energy))
         return known, grand
-
-    def hull_energy(self, vector: np.ndarray) -> float:
-        """Return the hull energy of an amount vector, eV."""
-        return float(self.system.hull.energies(vector[None, :])[0])
 
 
 def electrode_reservoir(voltage_v: float, open_element: str, held: list[Reservoir]) -> Reservoir:
@@ -285,10 +283,7 @@ def interface_reactions(
         formation_energy_a_ev_per_atom=formation_energy_a_ev_per_atom,
         formation_energy_b_ev_per_atom=formation_energy_b_ev_per_atom,
     )
-    above = [
-        (pair.grand[k] - pair.hull_energy(pair.vectors[k])) / pair.atoms[k] if pair.known[k] else None
-        for k in (0, 1)
-    ]
+    above = [(pair.grand[k] - pair.alone[k]) / pair.atoms[k] if pair.known[k] else None for k in (0, 1)]
     above = [None if gap is None else (0.0 if abs(gap) < 1e-8 else gap) for gap in above]
     return InterfaceReactions(
         a=pair.formulas[0],
@@ -346,10 +341,10 @@ def _kink(pair: Pair, t: float, basis: np.ndarray, atoms: np.ndarray) -> Interfa
     )
     share_a, share_b = (0.0, 1.0) if pure_b else (1.0, float(ratio))
     reactants = share_a * pair.grand[0] + share_b * pair.grand[1]
-    alone = share_a * pair.hull_energy(pair.vectors[0]) + share_b * pair.hull_energy(pair.vectors[1])
+    alone = share_a * pair.alone[0] + share_b * pair.alone[1]
     energy = (products - reactants) / (n_a + n_b)
     mutual = (products - alone) / (n_a + n_b)
-    exchanged = system.balance(phases, units, mixture)
+    exchanged = system.balance(phases, units, mixture, () if isinstance(ratio, Fraction) or pure_b else None)
     return InterfaceKink(
         fraction_b=n_b / (n_a + n_b),
         ratio_b=math.inf if pure_b else float(ratio),

@@ -195,15 +195,15 @@ class System:
         phases: Sequence[int],
         units: Sequence[Fraction | float],
         amounts: Mapping[str, Fraction],
-        exchanged: Iterable[str] = (),
+        exchanged: Iterable[str] | None = None,
     ) -> dict[str, Fraction | float]:
         """Return how much more of each element the phases hold than the composition; only non-zero ones.
 
         ``exchanged`` names what may differ besides the held elements, as for :meth:`formula_units`: exact
-        units balance all others, which are then not counted again.
+        units balance all others, which are then not counted again. With None all are counted.
         """
         wanted: Iterable[str] = amounts.keys() | {s for i in phases for s in self.exact[i]}
-        if exchanged and all(isinstance(unit, Fraction) for unit in units):
+        if exchanged is not None and all(isinstance(unit, Fraction) for unit in units):
             wanted = {*exchanged, *(item.element for item in self.reservoirs)}
         total = float(sum(amounts.values()))
         excess: dict[str, Fraction | float] = {}
