@@ -77,6 +77,8 @@ _LARGE_CHANGE = 0.10
 #: Expansion is not: without dispersion, molecular crystals fall apart at almost no cost in energy.
 _UNPHYSICAL_CONTRACTION = -0.35
 _UNPHYSICAL_EV = -5.0
+#: Farther above the lowest form of the composition than this, eV per atom: of no use in a hull.
+_HIGH_EV = 0.5
 _SYMPREC_ANG = 0.05
 
 Key = tuple[tuple[str, int], ...]
@@ -174,8 +176,8 @@ def _change(record: Record) -> float:
     return float(record["volume_ang3_per_atom"] / record["start_volume_ang3_per_atom"] - 1)
 
 
-def flags_of(record: Record, energy: float, known: Mapping[Key, str]) -> list[str]:
-    """Return what is special about a row."""
+def flags_of(record: Record, energy: float, lowest: float, known: Mapping[Key, str]) -> list[str]:
+    """Return what is special about a row; ``lowest`` is the lowest believable energy of the composition."""
     key, flags = record["key"], []
     if len(key) == 1:
         reference = record["source_id"] in REFERENCES.get(key[0][0], ())
@@ -184,6 +186,8 @@ def flags_of(record: Record, energy: float, known: Mapping[Key, str]) -> list[st
         flags.append("hypothetical")
     if known.get(key) == "oxygen_excess":
         flags.append("oxygen_excess")
+    if energy > lowest + _HIGH_EV:
+        flags.append("high_energy")
     if not record["converged"]:
         flags.append("not_converged")
     if _change(record) < _UNPHYSICAL_CONTRACTION or energy < _UNPHYSICAL_EV:
@@ -200,11 +204,16 @@ def rows_of(
 ) -> list[dict[str, Any]]:
     """Return the rows of a level, sorted by formula and energy."""
     rows = []
+    lowest: dict[Key, float] = {}
+    for record in records:
+        energy = formation(record, references)
+        if energy is not None and energy > _UNPHYSICAL_EV:
+            lowest[record["key"]] = min(energy, lowest.get(record["key"], np.inf))
     for record in records:
         energy = formation(record, references)
         if energy is None:
             continue
-        flags = flags_of(record, energy, known)
+        flags = flags_of(record, energy, lowest.get(record["key"], energy), known)
         changed = "symmetry_changed" in flags
         rows.append(
             {

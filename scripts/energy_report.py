@@ -1,0 +1,249 @@
+"""Write the tables of docs/energies.md from the shipped energy levels.
+
+Every table stands between ``<!-- table: name -->`` and ``<!-- end -->``; the text around stays as it is. Run it
+after changing a file of structures/entries/. With --check nothing is written, and the exit code is 1 when a
+table differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from nasicon_struct import list_entry_sources, load_entries, reference, stability_window
+from nasicon_struct.entries import EntrySet, check_entries, composition_key, entry_source
+from nasicon_struct.errors import EntriesError
+from nasicon_struct.formula import parse_formula
+from nasicon_struct.stability.error_model import error_model, measured_enthalpies
+from nasicon_struct.stability.published import published_windows
+
+DOC = Path(__file__).resolve().parent.parent / "docs" / "energies.md"
+LEVELS = ("mp2019-gga", "mp2019-gga-mp2020", "chgnet-r2scan", "gga+delta-r2scan", "gpaw-r2scan")
+TARGETS = ("Na3PS4", "Na3SbS4", "Na3Zr2Si2PO12", "NaZr2P3O12", "Na4Zr2Si3O12")
+SULFIDES = frozenset(("Na", "P", "S", "Sb"))
+Key = tuple[tuple[str, int], ...]
+
+
+def levels() -> list[str]:
+    """Return the levels of the report that this checkout holds."""
+    held = {item.name for item in list_entry_sources()}
+    return [name for name in LEVELS if name in held]
+
+
+def measured_ranges() -> dict[Key, tuple[float, float]]:
+    """Return lowest and highest measured enthalpy of each compound, eV per atom, against black phosphorus."""
+    medians = measured_enthalpies()
+    values: dict[Key, list[float]] = defaultdict(list)
+    for row in reference.read_rows("experimental_enthalpies"):
+        if row["quantity"] == "enthalpy of formation":
+            values[composition_key(parse_formula(row["formula"]))].append(float(row["value_ev_per_atom"]))
+    ranges = {}
+    for key, found in values.items():
+        shift = medians[key][0] - float(np.median(found))
+        ranges[key] = (min(found) + shift, max(found) + shift)
+    return ranges
+
+
+def class_of(key: Key) -> str:
+    """Return the class of a compound for the error table."""
+    elements = {symbol for symbol, _ in key}
+    if "S" in elements and "O" not in elements:
+        return "sulfides"
+    if "O" in elements:
+        return "oxides" if "S" not in elements else "sulfates"
+    return "without O and S"
+
+
+def errors_of(entries: EntrySet) -> dict[Key, tuple[float, float]]:
+    """Return error against the median and distance to the measured range, eV per atom, by compound."""
+    ranges, found = measured_ranges(), {}
+    for key, (median, _) in measured_enthalpies().items():
+        energy = entries.formation_energy_ev_per_atom(dict(key)) if len(key) > 1 else None
+        if energy is not None:
+            low, high = ranges[key]
+            found[key] = (energy - median, max(0.0, low - energy, energy - high))
+    return found
+
+
+def table_errors() -> str:
+    """Mean absolute errors by class of compound."""
+    classes = ("sulfides", "oxides", "without O and S")
+    rows = []
+    for name in levels():
+        errors = errors_of(load_entries(source=name))
+        row = [f"`{name}`"]
+        for kind in classes:
+            part = [value for key, value in errors.items() if class_of(key) == kind]
+            if part:
+                mean = 1000 * np.mean([abs(value) for value, _ in part])
+                outside = 1000 * np.mean([distance for _, distance in part])
+                row.append(f"{mean:.0f} ({outside:.0f}; {len(part)})")
+            else:
+                row.append("")
+        try:
+            model = error_model(load_entries(source=name))
+            row.append(f"{1000 * model.loo_rmse_ev_per_atom:.0f}" if not model.assumed else "too few")
+            row.append(f"{100 * model.loo_coverage_95:.0f} %" if not model.assumed else "")
+        except EntriesError:
+            row += ["", ""]
+        rows.append(row)
+    return tabulate(rows, ["level", *classes, "left out, rms", "within 95 %"], tablefmt="pipe")
+
+
+def table_sulfides() -> str:
+    """Every measured sulfide, all levels."""
+    ranges, medians = measured_ranges(), measured_enthalpies()
+    sets = {name: load_entries(source=name) for name in levels()}
+    rows = []
+    for key, (low, high) in sorted(ranges.items()):
+        if class_of(key) != "sulfides":
+            continue
+        values = [entries.formation_energy_ev_per_atom(dict(key)) for entries in sets.values()]
+        if all(value is None for value in values):
+            continue
+        formula = "".join(f"{symbol}{number if number > 1 else ''}" for symbol, number in key)
+        span = f"{1000 * low:.0f}" if high - low < 5e-4 else f"{1000 * low:.0f} to {1000 * high:.0f}"
+        cells = ["" if value is None else f"{1000 * value:.0f}" for value in values]
+        rows.append([formula, span, f"{1000 * medians[key][1]:.0f}", *cells])
+    heads = ["compound", "measured", "s.e.", *(f"`{name}`" for name in sets)]
+    return tabulate(rows, heads, tablefmt="pipe", disable_numparse=True)
+
+
+def _span(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None:
+        return "none"
+    text = f"{value:.2f}" if math.isfinite(value) else "no limit"
+    return f"{text} ({interval[0]:.2f} to {interval[1]:.2f})" if interval else text
+
+
+def table_windows() -> str:
+    """Windows of the electrolytes at each level."""
+    rows = []
+    for target in TARGETS:
+        for name in levels():
+            try:
+                window = stability_window(target, name)
+            except EntriesError:
+                continue
+            spread = window.uncertainty
+            if window.is_stable is None:
+                rows.append([target, f"`{name}`", "no energy", "", "", ""])
+                continue
+            above = 1000 * (window.e_above_hull_ev_per_atom or 0.0)
+            low = _span(window.reduction_v, spread.reduction_v_interval if spread else None)
+            high = _span(window.oxidation_v, spread.oxidation_v_interval if spread else None)
+            chance = f"{100 * spread.probability_stable:.0f} %" if spread else ""
+            rows.append([target, f"`{name}`", f"{above:.1f}", low, high, chance])
+        for item in published_windows(target):
+            rows.append(
+                [target, f"published: {item.source}", "", f"{item.reduction_v}", f"{item.oxidation_v}", ""]
+            )
+    heads = ["target", "level", "above hull, meV/atom", "reduction, V", "oxidation, V", "stable in"]
+    return tabulate(rows, heads, tablefmt="pipe", disable_numparse=True)
+
+
+def table_sets() -> str:
+    """What each level holds."""
+    rows = []
+    for name in levels():
+        described, entries = entry_source(name), load_entries(source=name)
+        formulas = len({composition_key(entry.amounts) for entry in entries})
+        report = check_entries(entries)
+        flags = Counter(entry.flag for entry in entries.excluded)
+        kept_out = ", ".join(f"{count} {flag}" for flag, count in sorted(flags.items()))
+        methods = "; ".join(described.methods) or "all DFT"
+        rows.append([f"`{name}`", described.n_entries, formulas, methods, kept_out, len(report.missing)])
+    heads = ["level", "rows", "formulas in hulls", "kind of row", "kept out", "known compounds missing"]
+    return tabulate(rows, heads, tablefmt="pipe", disable_numparse=True)
+
+
+def table_volumes() -> str:
+    """Changes of volume on relaxation."""
+    rows = []
+    for model in ("chgnet-r2scan", "chgnet-pbe"):
+        for path in sorted((reference.structures_dir() / "entries").glob(f"{model}-*.csv")):
+            lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+            column = lines[0].index("volume_change_percent")
+            values = np.array([float(line[column]) for line in lines[1:] if line[column]])
+            if len(values):
+                large = int((np.abs(values) > 10).sum())
+                system = path.stem[len(model) + 1 :]
+                median = f"{np.median(values):+.1f}"
+                rows.append(
+                    [f"`{model}`", system, len(values), median, f"{np.median(np.abs(values)):.1f}", large]
+                )
+    heads = ["level", "system", "cells", "median, %", "median of the size, %", "over 10 %"]
+    return tabulate(rows, heads, tablefmt="pipe", disable_numparse=True)
+
+
+def table_dft() -> str:
+    """The potential against DFT on the same cells."""
+    if "gpaw-r2scan" not in levels():
+        return "No DFT rows yet."
+    potential = {e.entry_id: e for e in load_entries(source="chgnet-r2scan", exclude_flags=())}
+    rows, differences = [], []
+    for entry in load_entries(source="gpaw-r2scan", exclude_flags=()):
+        other = potential.get(entry.entry_id)
+        if other is None or entry.is_element:
+            continue
+        difference = 1000 * (other.energy_ev_per_atom - entry.energy_ev_per_atom)
+        differences.append(difference)
+        energies = (entry.energy_ev_per_atom, other.energy_ev_per_atom)
+        rows.append(
+            [entry.formula, entry.polymorph, *(f"{1000 * e:.0f}" for e in energies), f"{difference:+.0f}"]
+        )
+    text = tabulate(
+        sorted(rows),
+        ["phase", "form", "GPAW", "CHGNet", "difference"],
+        tablefmt="pipe",
+        disable_numparse=True,
+    )
+    mean, size = np.mean(differences), np.mean(np.abs(differences))
+    return f"{text}\n\nMean difference {mean:+.0f}, mean absolute difference {size:.0f} meV/atom."
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "sets": table_sets,
+    "errors": table_errors,
+    "sulfides": table_sulfides,
+    "windows": table_windows,
+    "volumes": table_volumes,
+    "dft": table_dft,
+}
+
+
+def main() -> int:
+    """Fill in the tables, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, only compare")
+    parser.add_argument("--print", action="store_true", help="print the tables instead")
+    args = parser.parse_args()
+    if args.print:
+        for name, make in TABLES.items():
+            print(f"\n{name}\n\n{make()}")
+        return 0
+    text = DOC.read_text(encoding="utf-8")
+    fresh = re.sub(
+        r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}\n{TABLES[match[2]]()}\n\n{match[3]}",
+        text,
+        flags=re.DOTALL,
+    )
+    if args.check:
+        if fresh != text:
+            print("docs/energies.md is out of date; run scripts/energy_report.py", file=sys.stderr)
+        return int(fresh != text)
+    DOC.write_text(fresh, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,269 @@
+"""The shipped energy levels: what they hold, how they hang together, how far they are from measurement."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasicon_struct import list_entry_sources, load_entries, reference, stability_window
+from nasicon_struct.entries import check_entries, composition_key, entry_source
+from nasicon_struct.formula import parse_formula
+from nasicon_struct.stability.error_model import error_model, fit_error_model, measured_enthalpies
+
+ENTRIES = reference.structures_dir() / "entries"
+POTENTIAL = "chgnet-r2scan"
+DELTA = "gga+delta-r2scan"
+LEVELS = ("mp2019-gga", POTENTIAL, DELTA)
+COMPUTED = ("chgnet-pbe", POTENTIAL, DELTA)
+#: Predictions of databases, no known compounds: E. g. no antimony sulfide but Sb2S3 (and amorphous Sb2S5) is known.
+HYPOTHETICAL = {"P2S", "SbS", "SbS2", "Sb11S18", "Sb17S27"}
+FLAGS = {
+    "",
+    "element",
+    "polymorph",
+    "below_reference",
+    "hypothetical",
+    "oxygen_excess",
+    "high_energy",
+    "not_converged",
+    "unphysical",
+    "volume_change",
+    "symmetry_changed",
+}
+COLUMNS = [
+    "formula",
+    "polymorph",
+    "n_atoms",
+    "energy_ev_per_atom",
+    "formation_energy_ev_per_atom",
+    "volume_ang3_per_atom",
+    "max_force_ev_per_ang",
+    "n_steps",
+    "source_id",
+    "model",
+    "flags",
+]
+
+
+def rows_of(level: str) -> list[dict[str, str]]:
+    rows = []
+    for file in entry_source(level).files:
+        with (ENTRIES / file).open(encoding="utf-8", newline="") as handle:
+            rows += list(csv.DictReader(handle))
+    return rows
+
+
+def cells() -> list[dict]:
+    text = (ENTRIES / "chgnet-r2scan-cells.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_every_level_is_listed_and_says_what_its_rows_are():
+    listed = {item.name: item for item in list_entry_sources()}
+    for name in (*LEVELS, "chgnet-pbe"):
+        assert name in listed
+    for name in COMPUTED:
+        described = listed[name]
+        assert type(described).from_dict(described.as_dict()) == described
+        counts = dict(item.rsplit(": ", 1) for item in described.methods)
+        assert sum(int(count) for count in counts.values()) == described.n_entries
+        assert all(described.notes)
+        assert any("hypothetical" in note or "not known" in note for note in described.notes)
+    assert "CHGNet r2SCAN potential" in "; ".join(listed[POTENTIAL].methods)
+
+
+@pytest.mark.parametrize("level", COMPUTED)
+def test_rows_have_the_columns_and_known_flags(level):
+    rows = rows_of(level)
+    for row in rows:
+        assert set(COLUMNS) <= set(row)
+        assert set(row["flags"].split("; ")) <= FLAGS, row
+        assert parse_formula(row["formula"])
+        assert row["source"], row
+        assert row["model"], row
+        if "not_converged" not in row["flags"] and row["max_force_ev_per_ang"]:
+            assert float(row["max_force_ev_per_ang"]) < 0.012, row
+    names = [(row["formula"], row["source_id"]) for row in rows]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("level", COMPUTED)
+@pytest.mark.parametrize("system", ["Na-P-S", "Na-Sb-S"])
+def test_elements_are_the_zero(level, system):
+    entries = load_entries(system, source=level)
+    assert entries.is_formation_scale
+    for symbol in system.split("-"):
+        assert entries.formation_energy_ev_per_atom(symbol) == 0.0
+        assert entries[symbol].flag == "element"
+    report = check_entries(entries)
+    assert report.usable
+    assert not report.implausible
+    assert not report.mixed_levels
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("system", ["Na-P-S", "Na-Sb-S"])
+def test_sulfide_systems_are_complete(level, system):
+    entries = load_entries(system, source=level)
+    known = {row["formula"] for row in reference.read_rows("expected_phases")}
+    missing = [formula for formula in check_entries(entries).missing if formula in known]
+    # Tegman's Na2S4 is listed as NaS2; nothing else may be absent
+    assert missing == []
+
+
+def test_both_polymorphs_of_the_electrolytes_stand_in_the_set():
+    entries = load_entries(source=POTENTIAL)
+    for formula in ("Na3PS4", "Na3SbS4"):
+        key = composition_key(parse_formula(formula))
+        forms = {e.polymorph: e.energy_ev_per_atom for e in entries if composition_key(e.amounts) == key}
+        # At 0 K the tetragonal form is the lower one; the cubic one is the high-temperature form.
+        assert forms["P-42_1c"] < forms["I-43m"]
+        assert forms["I-43m"] - forms["P-42_1c"] < 0.03
+
+
+@pytest.mark.parametrize("level", [POTENTIAL, DELTA])
+def test_hypothetical_compounds_stay_out_of_the_hull_and_are_named(level):
+    entries = load_entries(("Na", "P", "S", "Sb"), source=level)
+    assert not HYPOTHETICAL & {entry.formula for entry in entries}
+    assert {entry.formula for entry in entries.excluded if entry.flag == "hypothetical"} <= HYPOTHETICAL
+    everything = load_entries(("Na", "P", "S", "Sb"), source=level, exclude_flags=())
+    assert len(everything) == len(entries) + len(entries.excluded)
+
+
+def test_delta_level_is_gga_plus_the_difference_of_the_potentials():
+    gga = load_entries(source="mp2019-gga-mp2020", exclude_flags=())
+    pbe = load_entries(source="chgnet-pbe", exclude_flags=("below_reference", "unphysical"))
+    r2scan = {entry.entry_id: entry for entry in load_entries(source=POTENTIAL, exclude_flags=())}
+    checked = 0
+    for entry in load_entries(("Na", "P", "S", "Sb"), source=DELTA, exclude_flags=()):
+        if entry.is_element:
+            continue
+        difference = r2scan[entry.entry_id].energy_ev_per_atom - pbe[entry.formula].energy_ev_per_atom
+        expected = gga[entry.formula].energy_ev_per_atom + difference
+        assert entry.energy_ev_per_atom == pytest.approx(expected, abs=2.1e-5)
+        checked += 1
+    assert checked >= 40
+
+
+def test_relaxed_volumes_stay_near_the_start():
+    changes = np.array(
+        [float(r["volume_change_percent"]) for r in rows_of(POTENTIAL) if r["volume_change_percent"]]
+    )
+    assert np.median(changes) == pytest.approx(0.0, abs=2.0)
+    flagged = sum("volume_change" in r["flags"] or "unphysical" in r["flags"] for r in rows_of(POTENTIAL))
+    assert flagged == np.sum(np.abs(changes) > 10.0)
+
+
+@pytest.mark.parametrize("level", [POTENTIAL, DELTA])
+@pytest.mark.parametrize("target", ["Na3PS4", "Na3SbS4"])
+def test_windows_come_with_intervals_that_are_not_padded(level, target):
+    window = stability_window(target, level)
+    assert window.is_stable
+    assert 0.0 < window.reduction_v < window.oxidation_v
+    spread = window.uncertainty
+    for interval in (spread.reduction_v_interval, spread.oxidation_v_interval):
+        assert 0.0 < interval[1] - interval[0] < 1.2
+
+
+def test_tetragonal_na3sbs4_is_on_the_hull_where_gga_lacks_it():
+    assert stability_window("Na3SbS4", "mp2019-gga", uncertainty=False).is_stable is False
+    assert stability_window("Na3SbS4", POTENTIAL, uncertainty=False).is_stable is True
+
+
+def test_error_against_measurement_falls_from_gga_to_r2scan():
+    def mean_error(level: str) -> float:
+        entries = load_entries(source=level)
+        errors = [
+            entries.formation_energy_ev_per_atom(dict(key)) - value
+            for key, (value, _) in measured_enthalpies().items()
+            if {symbol for symbol, _ in key} <= {"Na", "P", "S", "Sb"} and len(key) > 1
+        ]
+        assert len(errors) == 6
+        return float(np.mean(np.abs(errors)))
+
+    assert mean_error(POTENTIAL) < 0.03
+    assert mean_error(POTENTIAL) < mean_error("mp2019-gga-mp2020") / 4
+    assert mean_error("mp2019-gga-mp2020") < mean_error("mp2019-gga")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_intervals_cover_what_was_left_out(level):
+    model = error_model(load_entries(source=level))
+    n = len(model.formulas)
+    if model.assumed:
+        pytest.skip(f"{level} holds too few measured compounds")
+    # With n compounds, 95 % coverage is met within about two binomial standard errors.
+    assert model.loo_coverage_95 >= 0.95 - 2 * np.sqrt(0.95 * 0.05 / n)
+    assert 0.5 <= model.loo_coverage_68 <= 1.0
+
+
+def test_coverage_holds_for_errors_of_known_size():
+    """Draw errors from the model itself: left out one at a time, 95 % of them lie in their intervals."""
+    entries = load_entries(source="mp2019-gga")
+    model = error_model(entries)
+    measured = [formula for formula in model.formulas if len(parse_formula(formula)) > 1]
+    rng = np.random.default_rng(0)
+    columns = entries.elements
+    x = np.array([[float(parse_formula(f).get(s, 0)) for s in columns] for f in measured])
+    x /= x.sum(axis=1, keepdims=True)
+    _, covariance = model.predict(x, columns, conditioned=False)
+    noise = np.diag(np.square(model.measured_se_ev_per_atom))
+    root = np.linalg.cholesky(covariance + noise)
+    inverse = np.linalg.inv(covariance + noise)
+    deviates = []
+    for _ in range(200):
+        errors = root @ rng.standard_normal(len(measured))
+        deviates.append(np.abs(inverse @ errors) / np.sqrt(np.diag(inverse)))
+    assert np.mean(np.array(deviates) < 1.96) == pytest.approx(0.95, abs=0.01)
+
+
+def test_too_few_measured_compounds_are_refused():
+    with pytest.raises(ValueError, match="error"):
+        fit_error_model(load_entries(("Na", "Sb"), source=POTENTIAL).without("NaSb"))
+
+
+def test_cells_agree_with_the_table():
+    by_id = {row["source_id"]: row for row in rows_of(POTENTIAL)}
+    found = cells()
+    assert len(found) > 50
+    for cell in found:
+        row = by_id[cell["source_id"]]
+        assert float(row["energy_ev_per_atom"]) == pytest.approx(cell["energy_ev_per_atom"], abs=1e-5)
+        volume = abs(np.linalg.det(np.array(cell["cell_ang"]))) / len(cell["symbols"])
+        # making the symmetry exact moves the lattice by parts in 1e-3
+        assert volume == pytest.approx(float(row["volume_ang3_per_atom"]), rel=5e-3)
+
+
+def test_windows_need_no_potential_and_no_dft_code():
+    code = (
+        "import sys, nasicon_struct as n;"
+        f"w = n.stability_window('Na3SbS4', '{POTENTIAL}');"
+        "bad = {'torch', 'chgnet', 'gpaw'} & set(sys.modules);"
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Na2S", "Na3SbS4_mp-10167", "Na3P_mp-1598"])
+def test_the_potential_gives_the_shipped_numbers(name):
+    pytest.importorskip("chgnet")
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+    try:
+        from compute_entries import relax
+    finally:
+        sys.path.pop(0)
+    from ase import Atoms
+
+    (cell,) = [item for item in cells() if item["source_id"] == name]
+    start = Atoms(cell["symbols"], cell=cell["cell_ang"], scaled_positions=cell["scaled_positions"], pbc=True)
+    start.set_cell(start.cell.array * 1.01, scale_atoms=True)
+    again = relax(start, "r2scan", fmax=0.01, max_steps=300)
+    assert again["converged"]
+    assert again["energy_ev_per_atom"] == pytest.approx(cell["energy_ev_per_atom"], abs=1e-3)
