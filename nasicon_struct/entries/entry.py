@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -146,6 +147,18 @@ class EntrySet(MSONable):
 
     def __contains__(self, formula: Any) -> bool:
         return self.find(formula) is not None
+
+    @functools.cached_property
+    def excluded_names(self) -> str:
+        """What is kept out of the hull, by flag, as text: ``"hypothetical: P2S, SbS2; below_reference: Na (9)"``."""
+        by_flag: dict[str, collections.Counter[str]] = {}
+        for entry in self.excluded:
+            by_flag.setdefault(entry.flag or "other", collections.Counter())[entry.formula] += 1
+        return "; ".join(
+            f"{flag}: "
+            + ", ".join(name if n == 1 else f"{name} ({n})" for name, n in sorted(by_flag[flag].items()))
+            for flag in sorted(by_flag)
+        )
 
     @functools.cached_property
     def elements(self) -> tuple[str, ...]:

@@ -309,9 +309,8 @@ def _notes(pair: Pair) -> list[str]:
         for formula, known in zip(pair.formulas, pair.known, strict=True)
         if not known
     ]
-    excluded = sorted(entry.formula for entry in pair.system.entries.excluded)
-    if excluded:
-        notes.append(f"kept out of the hull (flagged): {', '.join(excluded)}")
+    if pair.system.entries.excluded:
+        notes.append(f"kept out of the hull, by flag: {pair.system.entries.excluded_names}")
     return notes
 
 

@@ -261,8 +261,7 @@ def _notes(case: Case, *limits: WindowStep | None) -> tuple[str, ...]:
             f"reservoir itself takes up {case.open_element} without limit, as {floor}"
         )
     if entries.excluded:
-        names = ", ".join(sorted(entry.formula for entry in entries.excluded))
-        notes.append(f"kept out of the hull (flagged): {names}")
+        notes.append(f"kept out of the hull, by flag: {entries.excluded_names}")
     pairs = _uncovered_pairs(case)
     if pairs:
         notes.append(
