@@ -1,0 +1,205 @@
+"""Compiled walks over arrangements: swaps with cached potentials, annealing, and descent over double swaps.
+
+Conventions: ``q`` charges of the sites, ``phi`` = field + pair @ q their potentials, ``order`` the sites
+listed species by species (``low``/``high`` bound the block of each species, ``sub_low``/``sub_high`` of each
+group of sites that exchange species). Exchanging the species of sites a and b changes the energy by
+``dq (phi_a - phi_b) + dq^2 (pair_aa + pair_bb - 2 pair_ab) / 2`` with dq = q_b - q_a.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nasicon_struct.ordering._compiled import _LOW32, _S32, below, compiled, minus_log, next_bits
+
+#: A descent stops when nothing gains more than this, eV.
+_GAIN = 1e-9
+
+
+@compiled
+def potentials(q, field, pair, phi):  # type: ignore[no-untyped-def]
+    """Fill ``phi`` = field + pair @ q, summed in the order of the sites."""
+    for i in range(q.shape[0]):
+        total = field[i]
+        for j in range(q.shape[0]):
+            total += pair[i, j] * q[j]
+        phi[i] = total
+
+
+@compiled
+def exchange(u, v, dq, q, phi, pair, order):  # type: ignore[no-untyped-def]
+    """Exchange the species at places ``u`` and ``v`` of ``order``; ``dq`` is q(v) - q(u)."""
+    a = order[u]
+    b = order[v]
+    order[u] = b
+    order[v] = a
+    if dq != 0.0:
+        q[a] += dq
+        q[b] -= dq
+        row_a = pair[a]
+        row_b = pair[b]
+        for i in range(phi.shape[0]):
+            phi[i] += dq * (row_a[i] - row_b[i])
+
+
+@compiled
+def shuffle(order, species, sub_of, sub_low, sub_high, allowed, bits):  # type: ignore[no-untyped-def]
+    """Exchange random allowed pairs until the arrangement is forgotten (20 rounds)."""
+    n = order.shape[0]
+    for _ in range(20):
+        for u in range(n):
+            s = sub_of[u]
+            v = sub_low[s] + below(next_bits(bits) >> _S32, sub_high[s] - sub_low[s])
+            a, b = order[u], order[v]
+            if allowed[a, species[v]] and allowed[b, species[u]]:
+                order[u] = b
+                order[v] = a
+
+
+@compiled
+def _nth_root(ratio, blocks):  # type: ignore[no-untyped-def]
+    """Return ratio^(1/blocks) by bisection, in plain arithmetic (0 < ratio <= 1)."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        mid = 0.5 * (low + high)
+        power = 1.0
+        for _ in range(blocks):
+            power *= mid
+        if power < ratio:
+            low = mid
+        else:
+            high = mid
+    return high
+
+
+@compiled
+def anneal(  # type: ignore[no-untyped-def]
+    q,
+    phi,
+    order,
+    species,
+    low,
+    high,
+    sub_low,
+    sub_high,
+    weight,
+    allowed,
+    charge,
+    pair,
+    hot,
+    cold,
+    steps,
+    bits,
+):
+    """Walk ``steps`` proposals while the temperature (eV) falls geometrically from ``hot`` to ``cold``.
+
+    ``weight`` holds cumulative 32-bit thresholds for choosing a group. Returns the accepted steps.
+    """
+    blocks = 100
+    factor = _nth_root(cold / hot, blocks)
+    temperature = hot
+    accepted = 0
+    n_sub = sub_low.shape[0]
+    for _ in range(blocks):
+        temperature *= factor
+        limit = 40.0 * temperature
+        for _ in range(steps // blocks + 1):
+            r = next_bits(bits)
+            pick = next_bits(bits)
+            s = 0
+            while s < n_sub - 1 and np.int64(pick & _LOW32) >= weight[s]:
+                s += 1
+            size = sub_high[s] - sub_low[s]
+            u = sub_low[s] + below(r & _LOW32, size)
+            k = species[u]
+            block = high[k] - low[k]
+            if block == size:
+                continue
+            v = sub_low[s] + below(r >> _S32, size - block)
+            if v >= low[k]:
+                v += block
+            m = species[v]
+            dq = charge[m] - charge[k]
+            if dq == 0.0:
+                continue
+            a = order[u]
+            b = order[v]
+            if not (allowed[a, m] and allowed[b, k]):
+                continue
+            delta = dq * (phi[a] - phi[b]) + 0.5 * dq * dq * (pair[a, a] + pair[b, b] - 2.0 * pair[a, b])
+            if delta > 0.0 and (delta > limit or delta > temperature * minus_log(next_bits(bits))):
+                continue
+            exchange(u, v, dq, q, phi, pair, order)
+            accepted += 1
+    return accepted
+
+
+@compiled
+def list_swaps(phi, order, low, high, sub_of, allowed, charge, pair, swaps, deltas):  # type: ignore[no-untyped-def]
+    """List every exchange of unlike charges with its energy change (eV); returns their number."""
+    n = 0
+    for k in range(low.shape[0]):
+        for m in range(k + 1, low.shape[0]):
+            dq = charge[m] - charge[k]
+            if dq == 0.0 or high[k] == low[k] or high[m] == low[m] or sub_of[low[k]] != sub_of[low[m]]:
+                continue
+            for u in range(low[k], high[k]):
+                a = order[u]
+                if not allowed[a, m]:
+                    continue
+                base = dq * phi[a] + 0.5 * dq * dq * pair[a, a]
+                for v in range(low[m], high[m]):
+                    b = order[v]
+                    if allowed[b, k]:
+                        swaps[n, 0] = u
+                        swaps[n, 1] = v
+                        deltas[n] = base - dq * phi[b] + 0.5 * dq * dq * (pair[b, b] - 2.0 * pair[a, b])
+                        n += 1
+    return n
+
+
+@compiled
+def descend(q, phi, order, species, low, high, sub_of, allowed, charge, pair, swaps, deltas, double):  # type: ignore[no-untyped-def]
+    """Go down over the best single swaps, then, if ``double``, over the best two at once, until none gains.
+
+    ``swaps`` (capacity, 2) and ``deltas`` (capacity,) are scratch space for every unlike pair.
+    """
+    while True:
+        while True:
+            n = list_swaps(phi, order, low, high, sub_of, allowed, charge, pair, swaps, deltas)
+            best = -1
+            for x in range(n):
+                if deltas[x] < -_GAIN and (best < 0 or deltas[x] < deltas[best]):
+                    best = x
+            if best < 0:
+                break
+            u, v = swaps[best, 0], swaps[best, 1]
+            exchange(u, v, charge[species[v]] - charge[species[u]], q, phi, pair, order)
+        if not double:
+            return
+        # two swaps on four different places; the interaction of the two is what a single swap cannot see
+        ranking = np.argsort(deltas[:n], kind="mergesort")
+        lowest = -_GAIN
+        first, second = -1, -1
+        for i in range(1, n):
+            x = ranking[i]
+            u, v = swaps[x, 0], swaps[x, 1]
+            row_a = pair[order[u]]
+            row_b = pair[order[v]]
+            dq = charge[species[v]] - charge[species[u]]
+            for j in range(i):
+                y = ranking[j]
+                w, z = swaps[y, 0], swaps[y, 1]
+                if u in (w, z) or v in (w, z):
+                    continue
+                c, d = order[w], order[z]
+                other = charge[species[z]] - charge[species[w]]
+                delta = deltas[x] + deltas[y] + dq * other * (row_a[c] - row_a[d] - row_b[c] + row_b[d])
+                if delta < lowest:
+                    lowest = delta
+                    first, second = x, y
+        if first < 0:
+            return
+        for x in (first, second):
+            u, v = swaps[x, 0], swaps[x, 1]
+            exchange(u, v, charge[species[v]] - charge[species[u]], q, phi, pair, order)

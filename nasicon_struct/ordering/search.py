@@ -1,0 +1,140 @@
+"""The lowest arrangements of one supercell: by comparing all where that is possible, else by annealing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from nasicon_struct.errors import OrderingError
+from nasicon_struct.ordering import exhaustive
+from nasicon_struct.ordering.annealing import Layout, Walker, run_all, stream
+from nasicon_struct.ordering.lattice import IntArray
+from nasicon_struct.ordering.pool import Pool
+from nasicon_struct.ordering.problem import OrderingProblem
+
+#: Arrangements compared at most (after symmetry) before annealing takes over.
+EXHAUSTIVE_LIMIT: Final = 3e7
+#: An anneal hits the lowest energy when it ends this near to it, eV per supercell.
+HIT_EV: Final = 1e-5
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The lowest arrangements found in one supercell.
+
+    Attributes
+    ----------
+    lowest : list of (float, ndarray)
+        Energy, eV per supercell, and species number of each site; lowest first, all distinct.
+    pool : Pool
+    exact : bool
+        True when all arrangements were compared.
+    n_arrangements : int or None
+        How many there are, when all were compared.
+    n_anneals, hits : int
+        Independent anneals, and how many of them ended at the lowest energy.
+    """
+
+    lowest: list[tuple[float, IntArray]]
+    pool: Pool
+    exact: bool
+    n_arrangements: int | None
+    n_anneals: int
+    hits: int
+
+
+def is_small(problem: OrderingProblem, pool: Pool) -> bool:
+    """Whether all arrangements can be compared in about a second."""
+    cost = exhaustive.search_cost(problem, len(pool.permutations))
+    return cost.possible and cost.compared <= EXHAUSTIVE_LIMIT
+
+
+def all_lowest(problem: OrderingProblem, k: int) -> Outcome | None:
+    """Compare all arrangements; None when there are too many."""
+    pool = Pool(problem)
+    if not is_small(problem, pool):
+        return None
+    total = exhaustive.lowest(problem, pool, k)
+    if not len(pool):
+        raise OrderingError(
+            "no arrangement of this cell keeps the rules; take a smaller min_na_na_ang or free more sites"
+        )
+    return Outcome(pool.lowest(k), pool, True, total, 0, 0)
+
+
+def steps_for(problem: OrderingProblem) -> int:
+    """Return the proposals of one anneal: about 2,000 per site."""
+    return int(min(max(2_000 * problem.n, 20_000), 1_000_000))
+
+
+def annealed(layout: Layout, seeds: list[int], steps: int, workers: int) -> list[tuple[float, IntArray]]:
+    """Return the end of one anneal for each random stream, in order."""
+
+    def one(state: int) -> tuple[float, IntArray]:
+        return Walker(layout).search(state, steps)
+
+    return list(run_all(one, seeds, workers))
+
+
+def anneal_lowest(
+    problem: OrderingProblem,
+    k: int,
+    *,
+    seed: int,
+    n_anneals: int,
+    min_hits: int,
+    workers: int = 1,
+    start: list[tuple[float, IntArray]] | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Anneal until the lowest energy was reached ``min_hits`` times, ``n_anneals`` times at most."""
+    layout = Layout.of(problem)
+    pool = Pool(problem)
+    steps = steps_for(problem)
+    ends = list(start or [])
+    batch = 16
+    while len(ends) < n_anneals:
+        numbers = range(len(ends), min(len(ends) + batch, n_anneals))
+        ends += annealed(layout, [stream(seed, n) for n in numbers], steps, workers)
+        best = min(energy for energy, _ in ends)
+        if progress is not None:
+            progress(len(ends), n_anneals)
+        if sum(energy < best + HIT_EV for energy, _ in ends) >= min_hits:
+            break
+    for energy, occupation in sorted(ends, key=lambda end: round(end[0], 6)):
+        low = not pool.is_full(k) or energy < pool.worst(k) + HIT_EV
+        if low and problem.is_allowed(occupation):
+            pool.add(energy, occupation)
+    if not len(pool):
+        raise OrderingError(
+            "no arrangement that keeps the rules was found; take a smaller min_na_na_ang, free more sites or "
+            "anneal more often"
+        )
+    best = pool.worst(1)
+    hits = sum(energy < best + HIT_EV for energy, _ in ends)
+    neighbours(layout, pool, k)
+    return Outcome(pool.lowest(k), pool, False, None, len(ends), hits)
+
+
+def neighbours(layout: Layout, pool: Pool, k: int) -> None:
+    """Fill the pool with the lowest single exchanges around its lowest arrangements, until ``k`` are settled."""
+    if k <= 1:
+        return
+    walker = Walker(layout)
+    problem = layout.problem
+    done: set[bytes] = set()
+    while True:
+        fresh = [(e, o) for e, o in pool.lowest(k) if pool.form(o) not in done]
+        if not fresh:
+            return
+        energy, occupation = fresh[0]
+        done.add(pool.form(occupation))
+        added = 0
+        for delta, image in walker.exchanges(layout.order(occupation)):
+            if pool.is_full(k) and energy + delta > pool.worst(k) + HIT_EV:
+                break
+            if added > 50 * k:
+                break
+            added += problem.is_allowed(image) and pool.add(energy + delta, image)
