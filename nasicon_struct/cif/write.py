@@ -134,7 +134,6 @@ def format_cif(
     numbers = [gemmi.cif.as_number(text) for text in cell]
     put("_cell_volume", f"{gemmi.UnitCell(*numbers).volume:.3f}")
     put("_cell_formula_units_Z", str(z))
-    put("_space_group_crystal_system", sg.crystal_system_str())
     put("_space_group_IT_number", str(sg.number))
     put("_symmetry_Int_Tables_number", str(sg.number))
     put("_space_group_name_H-M_alt", sg.hm + (f" :{sg.ext}" if sg.ext != "\x00" else ""))
