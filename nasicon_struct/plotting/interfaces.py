@@ -89,6 +89,9 @@ def plot_interface_map(result: InterfaceMap, ax: Axes | None = None, *, mutual: 
     matplotlib Axes
         Contours are labelled in meV per atom, so that the map reads in grey.
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
     axes = new_axes(ax, 6.0, 4.4)
     values = -1000 * (result.mutual_energy_ev_per_atom if mutual else result.energy_ev_per_atom)
     top = max(float(values.max()), 1.0)
@@ -96,7 +99,9 @@ def plot_interface_map(result: InterfaceMap, ax: Axes | None = None, *, mutual: 
         result.fractions_b,
         result.voltages_v,
         values,
-        cmap="Greys",
+        cmap=ListedColormap(
+            colormaps["Greys"](np.linspace(0.0, 0.6, 256))
+        ),  # black labels stay legible on it
         vmin=0.0,
         vmax=top,
         shading="nearest",
@@ -107,7 +112,7 @@ def plot_interface_map(result: InterfaceMap, ax: Axes | None = None, *, mutual: 
         contours = axes.contour(
             result.fractions_b, result.voltages_v, values, levels=levels, colors="black", linewidths=0.7
         )
-        axes.clabel(contours, fontsize=6, fmt="%g")
+        axes.clabel(contours, fontsize=7, fmt="%g")
     axes.figure.colorbar(image, ax=axes, label="Energy given off (meV/atom)")
     axes.set_xlabel(f"Share of atoms from {subscripted(result.b)} (rest {subscripted(result.a)})")
     axes.set_ylabel(f"Voltage (V vs {result.open_element})")
@@ -117,11 +122,11 @@ def plot_interface_map(result: InterfaceMap, ax: Axes | None = None, *, mutual: 
 
 
 def _levels(top: float) -> np.ndarray:
-    """Return round contour levels between 0 and ``top``."""
+    """Return round contour levels between 0 and just below ``top``."""
     rough = top / 8
     magnitude = 10 ** np.floor(np.log10(rough))
     step = magnitude * min((f for f in (1, 2, 5, 10) if f * magnitude >= rough), default=10)
-    return np.arange(step, top, step)
+    return np.arange(step, 0.9 * top, step)
 
 
 def plot_voltage_profile(window: StabilityWindow, ax: Axes | None = None, *, v_max: float = 5.0) -> Axes:

@@ -50,7 +50,7 @@ def plot_windows(
     windows : StabilityWindow or iterable of StabilityWindow
     ax : matplotlib Axes, optional
     labels : sequence of str, optional, keyword-only
-        Names of the bars; by default the formulas.
+        Names of the bars; by default the formulas, with the set of energies where they are of several.
     published : bool, keyword-only
         Whether to mark published computed windows (diamonds) beside ours.
     v_max : float, keyword-only
@@ -69,14 +69,16 @@ def plot_windows(
     items = [windows] if isinstance(windows, StabilityWindow) else list(windows)
     if not items:
         raise StabilityError("there is no window to draw; give at least one")
-    names = list(labels) if labels is not None else [subscripted(item.target) for item in items]
+    sources = {item.source for item in items}
+    names = [subscripted(item.target) + (f"\n{item.source}" if len(sources) > 1 else "") for item in items]
+    names = names if labels is None else list(labels)
     if len(names) != len(items):
         raise StabilityError(f"there are {len(items)} windows but {len(names)} labels; give one for each")
     axes = new_axes(ax, 6.4, 1.3 + 0.62 * len(items))
     used: dict[str, Any] = {}
     for row, item in enumerate(items):
         y = len(items) - 1 - row
-        _draw_bar(axes, item, y, v_max, used)
+        _draw_bar(axes, item, y, v_max, used, "window" + (f", {item.source}" if len(sources) == 1 else ""))
         if published:
             _draw_published(axes, item, y, used)
     axes.set_yticks(range(len(items)), names[::-1])
@@ -104,7 +106,9 @@ def _superscript(charge: int) -> str:
     return "+" if charge == 1 else f"{charge}+"
 
 
-def _draw_bar(axes: Any, item: StabilityWindow, y: float, v_max: float, used: dict[str, Any]) -> None:
+def _draw_bar(
+    axes: Any, item: StabilityWindow, y: float, v_max: float, used: dict[str, Any], name: str
+) -> None:
     height = 0.44
     if item.is_stable:
         low, high = item.reduction_v or 0.0, min(item.oxidation_v or 0.0, v_max)
@@ -113,7 +117,7 @@ def _draw_bar(axes: Any, item: StabilityWindow, y: float, v_max: float, used: di
         bar = axes.barh(
             y, high - low, left=low, height=height, color=_BAR, edgecolor=_EDGE, linewidth=0.8, zorder=3
         )
-        used.setdefault(f"window, {item.source}", bar)
+        used.setdefault(name, bar)
     else:
         low, high = item.assemblage_reduction_v, min(item.assemblage_oxidation_v, v_max)
         if math.isinf(high):
