@@ -107,6 +107,10 @@ def test_window(capsys: pytest.CaptureFixture[str]) -> None:
     keys = "target reduction_v oxidation_v e_above_hull_ev_per_atom is_stable steps source published"
     assert all(set(keys.split()) <= set(row) for row in data)
     assert [row["target"] for row in data] == ["Na3SbS4", "Na3PS4"]
-    assert data[0]["is_stable"] is False
-    assert data[0]["reduction_v"] is None
-    assert data[1]["reduction_v"] == pytest.approx(1.246, abs=6e-4)
+    assert [row["source"] for row in data] == ["chgnet-r2scan"] * 2
+    for row in data:
+        assert row["reduction_v_interval"][0] < row["reduction_v"] < row["oxidation_v"]
+    gga = json.loads(run(capsys, "window", "Na3SbS4", "Na3PS4", "--source", "mp2019-gga", "--json")[1])
+    assert gga[0]["is_stable"] is False
+    assert gga[0]["reduction_v"] is None
+    assert gga[1]["reduction_v"] == pytest.approx(1.246, abs=6e-4)

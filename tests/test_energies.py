@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nasicon_struct import list_entry_sources, load_entries, reference, stability_window
-from nasicon_struct.entries import check_entries, composition_key, entry_source
+from nasicon_struct.entries import check_entries, composition_key, default_source, entry_source
 from nasicon_struct.formula import parse_formula
 from nasicon_struct.stability.error_model import error_model, fit_error_model, measured_enthalpies
 
@@ -115,6 +115,20 @@ def test_sulfide_systems_are_complete(level, system):
     missing = [formula for formula in check_entries(entries).missing if formula in known]
     # Tegman's Na2S4 is listed as NaS2; nothing else may be absent
     assert missing == []
+
+
+@pytest.mark.parametrize("system", ["Na-P-S", "Na3SbS4", ["Na3PS4", "Na3SbS4"], {"Na", "Sb", "P", "S"}])
+def test_the_default_of_sulfides_is_the_level_nearest_to_measurement(system):
+    assert default_source(system) == POTENTIAL
+    assert load_entries(system).source == POTENTIAL
+
+
+def test_the_default_covers_the_system_and_may_be_named_otherwise():
+    assert default_source() == default_source("Na-Zr-Nb-O") == "mp2019-gga"
+    assert load_entries("Na3PS4", source="mp2019-gga").source == "mp2019-gga"
+    for item in list_entry_sources():
+        assert set(item.default_for) <= set(item.elements)
+    assert stability_window("Na3PS4", uncertainty=False).source == default_source("Na3PS4")
 
 
 def test_both_polymorphs_of_the_electrolytes_stand_in_the_set():

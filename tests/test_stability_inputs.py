@@ -43,7 +43,7 @@ def absolute_entries(shift: dict[str, float]) -> list[PDEntry]:
         PDEntry(
             e.composition, e.energy + sum(shift[s] * n for s, n in e.composition.get_el_amt_dict().items())
         )
-        for e in load_entries("Na3PS4").pdentries()
+        for e in load_entries("Na3PS4", source="mp2019-gga").pdentries()
     ]
 
 
@@ -139,7 +139,9 @@ def test_every_kind_of_target_gives_the_same_window(tmp_path: Path) -> None:
     )
     assert [s.exchanged for s in twice.steps] == pytest.approx([2 * s.exchanged for s in expected.steps])
     nasicon = ns.NasiconComposition.from_formula("Na3Zr2Si2PO12")
-    assert stability_window(nasicon, uncertainty=False).reduction_v == pytest.approx(1.151, abs=5e-4)
+    assert stability_window(nasicon, "mp2019-gga", uncertainty=False).reduction_v == pytest.approx(
+        1.151, abs=5e-4
+    )
 
 
 def test_a_pymatgen_entry_brings_its_own_energy() -> None:

@@ -73,7 +73,7 @@ def test_profiles_with_a_reservoir():
 
 def test_profile_of_na3ps4():
     # Formation energies of the embedded set: Bartel et al., npj Comput. Mater. 6 (2020) 97.
-    table = voltage_profiles(["Na3PS4"])
+    table = voltage_profiles(["Na3PS4"], "mp2019-gga")
     steps = table.steps(0)
     assert steps["v_low"] == pytest.approx(
         [0, 0.295, 0.639, 0.999, 1.146, 1.246, 2.130, 2.221, 2.223, 3.399], abs=1e-3

@@ -25,7 +25,9 @@ Examples:
 @click.argument("b", metavar="ELECTRODE")
 @click.option("--voltage", "voltage_v", type=float, metavar="V", help="Open to the element at this voltage.")
 @click.option("--open-element", default="Na", show_default=True, help="Element exchanged at a voltage.")
-@click.option("--source", metavar="NAME", help="Embedded energies to use [default: mp2019-gga].")
+@click.option(
+    "--source", metavar="NAME", help="Embedded energies to use [default: by the elements, see cite and docs]."
+)
 @click.option(
     "--entries",
     "entries_file",

@@ -22,7 +22,9 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("targets", metavar="FORMULA|CIF...", nargs=-1, required=True)
-@click.option("--source", metavar="NAME", help="Embedded energies to use [default: mp2019-gga].")
+@click.option(
+    "--source", metavar="NAME", help="Embedded energies to use [default: by the elements, see cite and docs]."
+)
 @click.option(
     "--entries",
     "entries_file",

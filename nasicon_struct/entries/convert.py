@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from nasicon_struct.entries.amounts import amounts_of, reduced
 from nasicon_struct.entries.entry import Entry, EntrySet
-from nasicon_struct.entries.sources import DEFAULT_SOURCE, entry_source, load_entries
+from nasicon_struct.entries.sources import entry_source, load_entries
 from nasicon_struct.errors import CompositionError, EntriesError
 from nasicon_struct.formula import format_formula, parse_formula
 
@@ -32,7 +32,7 @@ def as_entry_set(entries: Any = None, *, system: Any = None, open_element: str |
     Parameters
     ----------
     entries : EntrySet, str, path, list of Entry, list of pymatgen entries, PhaseDiagram, or None
-        None loads the default embedded set; a string names an embedded set or a CSV or JSON file; a list may
+        None loads the embedded set that is the default for the system; a string names an embedded set or a CSV or JSON file; a list may
         hold pymatgen PDEntry, ComputedEntry or ComputedStructureEntry objects.
     system : composition-like or chemical system, optional, keyword-only
         What an embedded set is cut down to.
@@ -50,7 +50,7 @@ def as_entry_set(entries: Any = None, *, system: Any = None, open_element: str |
         If the object holds no entries or mixes levels of theory.
     """
     if entries is None:
-        entries = DEFAULT_SOURCE
+        return load_entries(system, open_element=open_element)
     if isinstance(entries, EntrySet):
         return _one_level_set(entries)
     if isinstance(entries, (str, Path)):

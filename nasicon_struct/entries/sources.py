@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import functools
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,11 +19,12 @@ from nasicon_struct import reference
 from nasicon_struct.entries.amounts import amounts_of
 from nasicon_struct.entries.entry import DEFAULT_EXCLUDED_FLAGS, Entry, EntrySet
 from nasicon_struct.errors import CompositionError, EntriesError
-from nasicon_struct.formula import ELEMENTS, parse_formula
+from nasicon_struct.formula import ELEMENTS
 
-#: Source that is used when none is named.
+#: Source that is used when none is named and no level is the default of the chemical system: the widest one.
 DEFAULT_SOURCE: Final = "mp2019-gga"
 _DEFAULT_COLUMN: Final = "formation_energy_ev_per_atom"
+_SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,9 @@ class EntrySource(MSONable):
         Number of rows: phases, and polymorphs where the set holds several.
     methods : tuple of str
         How many rows come from which kind of calculation, for example ``"CHGNet r2SCAN potential: 512"``.
+    default_for : tuple of str
+        Elements within which this level is the default, because its error against measurement is the smallest
+        there; empty where it is never preferred.
     notes : tuple of str
         What a user of the set must know.
     """
@@ -65,9 +70,10 @@ class EntrySource(MSONable):
     n_entries: int
     methods: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    default_for: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("files", "elements", "methods", "notes"):
+        for name in ("files", "elements", "methods", "notes", "default_for"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
@@ -106,7 +112,7 @@ def _sources(folder: Path) -> dict[str, EntrySource]:
                 raise EntriesError(f"{folder / file} has no column {column}; install the package again")
             held.extend(row for row in rows if row[column].strip())
         methods = Counter(row.get("model") or item.get("method", "") for row in held)
-        elements = sorted({symbol for row in held for symbol in parse_formula(row["formula"])})
+        elements = sorted(set(_SYMBOL.findall(" ".join(row["formula"] for row in held))))
         found[item["name"]] = EntrySource(
             name=item["name"],
             files=files,
@@ -120,6 +126,7 @@ def _sources(folder: Path) -> dict[str, EntrySource]:
             n_entries=len(held),
             methods=tuple(f"{method}: {count}" for method, count in sorted(methods.items()) if method),
             notes=tuple(item.get("notes", ())),
+            default_for=tuple(item.get("default_for", ())),
         )
     return found
 
@@ -162,6 +169,25 @@ def entry_source(name: str) -> EntrySource:
     return found[name]
 
 
+def default_source(system: Any = None) -> str:
+    """Return the level that is used for a chemical system when none is named.
+
+    The level with the smallest error against measured formation enthalpies among those that cover the system
+    (argued in ``docs/energies.md``); ``DEFAULT_SOURCE``, the widest one, for everything else.
+
+    Parameters
+    ----------
+    system : str, composition-like, iterable of them, or None
+        As for :func:`load_entries`; None asks for the level of everything.
+    """
+    if system is None:
+        return DEFAULT_SOURCE
+    elements = set(chemical_system(system))
+    described = _sources(reference.structures_dir() / "entries").values()
+    found = [item.name for item in described if item.default_for and elements <= set(item.default_for)]
+    return found[0] if found else DEFAULT_SOURCE
+
+
 def chemical_system(system: Any) -> tuple[str, ...]:
     """Return the elements of a system, a formula, or several of either, sorted.
 
@@ -198,7 +224,7 @@ def chemical_system(system: Any) -> tuple[str, ...]:
 def load_entries(
     system: Any = None,
     *,
-    source: str = DEFAULT_SOURCE,
+    source: str | None = None,
     open_element: str | None = "Na",
     exclude_flags: Iterable[str] = DEFAULT_EXCLUDED_FLAGS,
 ) -> EntrySet:
@@ -208,8 +234,8 @@ def load_entries(
     ----------
     system : str, composition-like, iterable of them, or None
         ``"Na-P-S"``, a formula such as ``"Na3PS4"``, or several; None loads the whole set.
-    source : str, keyword-only
-        Name of the set, see :func:`list_entry_sources`.
+    source : str, optional, keyword-only
+        Name of the set, see :func:`list_entry_sources`; without one, that of :func:`default_source`.
     open_element : str or None, keyword-only
         Element that is added to the system in any case.
     exclude_flags : iterable of str, keyword-only
@@ -225,17 +251,17 @@ def load_entries(
     EntriesError
         If the source is unknown or does not cover an element of the system.
     """
-    described = entry_source(source)
+    elements = set() if system is None else set(chemical_system(system))
+    if elements and open_element:
+        elements.add(open_element)
+    described = entry_source(default_source(elements or None) if source is None else source)
     whole = _load_all(described.name, frozenset(exclude_flags))
     if system is None:
         return whole
-    elements = set(chemical_system(system))
-    if open_element:
-        elements.add(open_element)
     missing = sorted(elements - set(whole.elements))
     if missing:
         raise EntriesError(
-            f"the source {source!r} does not cover {', '.join(missing)}; "
+            f"the source {described.name!r} does not cover {', '.join(missing)}; "
             f"it holds {', '.join(whole.elements)}. "
             "Give your own entries (a list of pymatgen entries, a CSV or JSON file) or entries_from_mp(...)"
         )
