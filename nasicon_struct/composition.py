@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 #: Sum of each site per O12 formula unit; Na is an upper limit (one Na1 + three Na2 in R-3c).
 SITE_SUMS: Final[dict[str, int]] = {"M": 2, "T": 3, "O": 12}
 MAX_NA: Final = 4
-_SITE_NAMES: Final = {"M": "M (Zr and its dopants)", "T": "T (Si, P)"}
+#: What the sites are called in sentences.
+SITE_NAMES: Final = {"M": "M (Zr and its dopants)", "T": "T (Si, P)"}
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _assign(amounts: Mapping[str, Fraction], oxidation_states: Mapping[str, Any]
         sites[info.site][symbol] = amount
         states[symbol] = overrides.get(symbol, Fraction(info.oxidation_state))
     if not sites["M"] or not sites["T"]:
-        missing = " and ".join(_SITE_NAMES[s] for s in ("M", "T") if not sites[s])
+        missing = " and ".join(SITE_NAMES[s] for s in ("M", "T") if not sites[s])
         raise CompositionError(
             f"{format_formula(scaled)} is no NASICON: nothing sits on {missing}; a formula looks like Na3Zr2Si2PO12"
         )
@@ -152,7 +153,7 @@ def _assign(amounts: Mapping[str, Fraction], oxidation_states: Mapping[str, Any]
         if total != target:
             members = " + ".join(f"{s} {format_number(n)}" for s, n in sites[site].items())
             problems.append(
-                f"site {_SITE_NAMES[site]} holds {format_number(total)} per O12 ({members}), it must hold {target}"
+                f"site {SITE_NAMES[site]} holds {format_number(total)} per O12 ({members}), it must hold {target}"
             )
     if na > MAX_NA:
         problems.append(f"Na is {format_number(na)} per O12, the Na sites hold at most {MAX_NA}")
