@@ -102,9 +102,15 @@ def pareto_ranks(values: Any, *, maximise: Iterable[bool]) -> np.ndarray:
     if not len(known):
         return ranks
     costs = np.where(np.array(better), -table[known], table[known]) + 0.0  # no negative zero
-    unique, inverse = np.unique(
-        costs, axis=0, return_inverse=True
-    )  # lexicographic, so a row beats only later
+    order = np.lexsort(costs.T[::-1])  # so that a row beats only later ones
+    ordered = costs[order]
+    new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    unique = ordered[new]
+    if len(better) > 3 and len(unique) > MAX_ROWS_OF_MANY_COLUMNS:
+        raise ScreeningError(
+            f"Pareto ranks over more than three columns take at most {MAX_ROWS_OF_MANY_COLUMNS:,} different "
+            f"rows, got {len(unique):,}; use three columns or fewer rows"
+        )
     if len(better) <= 3:
         padded = np.zeros((len(unique), 3))
         padded[:, 3 - len(better) :] = unique
