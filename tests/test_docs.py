@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,12 @@ import nasicon_struct as ns
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-RUNNING = [
-    path
-    for path in (ROOT / "README.md", DOCS / "first-steps.md", *sorted((DOCS / "howto").glob("*.md")))
-    if path.is_file()
-]
 PAGES = [
     path
     for path in (ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((DOCS / "howto").glob("*.md")))
     if path.is_file()
 ]
+RUNNING = [path for path in PAGES if "```python\n" in path.read_text(encoding="utf-8")]
 FUNCTIONS = [name for name in sorted(ns.__all__) if inspect.isfunction(getattr(ns, name))]
 RESULTS = [
     name
@@ -35,7 +32,11 @@ def has_section(text: str, title: str) -> bool:
 
 
 @pytest.mark.parametrize("path", RUNNING, ids=lambda path: path.stem)
-def test_python_in_the_pages_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_in_the_pages_runs(
+    path: Path, example_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("refined.cif", "scan.xy"):
+        shutil.copy(example_folder / file, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
