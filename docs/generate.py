@@ -72,7 +72,11 @@ def write_pages(docs: Path) -> None:
         (target / name).write_text(text, encoding="utf-8")
     copies = docs / "notebooks"
     copies.mkdir(exist_ok=True)
-    originals = {path.name: path for path in sorted((docs.parent / "notebooks").glob("*.ipynb"))}
+    originals = {
+        path.name: path
+        for path in sorted((docs.parent / "notebooks").iterdir())
+        if path.suffix in (".ipynb", ".json")  # a stored result lies beside the notebook that reads it
+    }
     for old in copies.glob("*.ipynb"):
         if old.name not in originals:
             old.unlink()
