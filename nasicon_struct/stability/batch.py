@@ -243,8 +243,8 @@ def windows(
         row = int(np.flatnonzero(rest <= 0)[0])
         raise StabilityError(f"row {row} holds nothing but exchanged elements; give compounds of others")
     atoms = table.sum(axis=1)
-    hull = system.hull.energies(free) / atoms
-    low, high = system.hull.slopes(free, column)
+    energies, low, high = system.hull.energies_and_slopes(free, column)
+    hull = energies / atoms
     own = own_energies(found, table / atoms[:, None], symbols, formation_energies_ev_per_atom)
     held = {item.element: item.mu_relative_ev for item in system.reservoirs}
     own = own - (table @ np.array([held.get(symbol, 0.0) for symbol in symbols])) / atoms
@@ -377,6 +377,8 @@ def system_of(
 
 def aligned(table: np.ndarray, symbols: Sequence[str], free: Sequence[str]) -> np.ndarray:
     """Return the columns of the free elements, in the order of the hull."""
+    if tuple(free) == tuple(symbols):
+        return table.copy()
     result = np.zeros((len(table), len(free)))
     for j, symbol in enumerate(free):
         if symbol in symbols:

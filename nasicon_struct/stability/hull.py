@@ -10,7 +10,7 @@ composition needs it, by the simplex method (any number of elements).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,21 @@ TIE_TOLERANCE_EV: Final = 1e-12
 MAX_ELEMENTS_OF_FULL_HULL: Final = 6
 #: Numbers held at once: small enough to stay in the cache of a core.
 _BLOCK: Final = 1 << 18
+_SMALLEST: Final = np.finfo(float).tiny
+
+
+class _Touching(NamedTuple):
+    """Facets that hold compositions.
+
+    ``energies`` and ``best``, the facet of each composition; where several may hold it, all of them: ``row``,
+    ``facet``, and where each row ``starts`` in these two.
+    """
+
+    energies: np.ndarray
+    best: np.ndarray
+    row: np.ndarray
+    facet: np.ndarray
+    starts: np.ndarray
 
 
 class Hull:
@@ -152,24 +167,46 @@ class Hull:
         ----------
         compositions : ndarray, shape (M, E)
         """
-        return self._largest(compositions) if self.full else self.faces.energies(compositions)
+        return self._touch(compositions).energies if self.full else self.faces.energies(compositions)
 
-    def _largest(self, compositions: np.ndarray) -> np.ndarray:
-        result = np.empty(len(compositions))
-        transposed = np.ascontiguousarray(self._planes.T)
-        step = max(1, _BLOCK // max(1, len(self._planes)))
+    def _touch(self, compositions: np.ndarray) -> _Touching:
+        """Find the facets that hold each composition: a search in single precision, decided in double."""
+        planes, atoms = self._planes, compositions.sum(axis=1)
+        shares = (compositions / np.maximum(atoms, _SMALLEST)[:, None]).astype(np.float32)
+        transposed = np.ascontiguousarray(planes.T, dtype=np.float32)
+        # What rounding to single precision can hide, twice: terms, inputs, sums.
+        doubt = np.float32(2.0**-23 * (planes.shape[1] + 4) * np.abs(planes).max() + 2 * TIE_TOLERANCE_EV)
+        step = max(1, _BLOCK // len(planes))
+        numbers = np.arange(min(step, len(compositions)))
+        values_of_block = np.empty((len(numbers), len(planes)), dtype=np.float32)
+        best = np.empty(len(compositions), dtype=np.intp)
+        rows, facets = [], []
         for at in range(0, len(compositions), step):
-            block = compositions[at : at + step]
-            values = block @ transposed
-            # Matrix products round differently with the number of rows: what counts is added in order.
-            ties = values >= values.max(axis=1, keepdims=True) - TIE_TOLERANCE_EV * block.sum(
-                axis=1, keepdims=True
-            )
-            row, facet = np.divmod(np.flatnonzero(ties), len(self._planes))
-            exact = dot_in_order(block[row], self._planes[facet])
-            first = np.flatnonzero(np.append(True, np.diff(row) > 0))
-            result[at : at + step] = np.maximum.reduceat(exact, first)
-        return result
+            block = shares[at : at + step]
+            here = numbers[: len(block)]
+            values = np.matmul(block, transposed, out=values_of_block[: len(block)])
+            best[at : at + step] = first = values.argmax(axis=1)
+            top = values[here, first]
+            values[here, first] = -np.inf
+            unsure = np.flatnonzero(values.max(axis=1) >= top - doubt)
+            if len(unsure):
+                values[here, first] = top
+                ties = np.flatnonzero(values[unsure] >= (top[unsure] - doubt)[:, None])
+                row, facet = np.divmod(ties, len(planes))
+                rows.append(unsure[row] + at)
+                facets.append(facet)
+        energies = dot_in_order(compositions, planes[best])
+        row = np.concatenate([np.empty(0, dtype=np.intp), *rows])
+        facet = np.concatenate([np.empty(0, dtype=np.intp), *facets])
+        starts = np.flatnonzero(np.diff(row, prepend=-1))
+        if not len(row):
+            return _Touching(energies, best, row, facet, starts)
+        # Sums in a fixed order, so that a composition has the same energy alone and in any table.
+        exact = dot_in_order(compositions[row], planes[facet])
+        energies[row[starts]] = np.maximum.reduceat(exact, starts)
+        held = exact >= (energies - TIE_TOLERANCE_EV * atoms)[row]
+        row, facet = row[held], facet[held]
+        return _Touching(energies, best, row, facet, np.flatnonzero(np.diff(row, prepend=-1)))
 
     def slopes(self, compositions: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the lowest and highest chemical potential of one element at each composition, eV.
@@ -177,28 +214,28 @@ class Hull:
         These are the one-sided derivatives of the hull energy: the range of the chemical potential over the
         facets that hold the composition. Without the element in the composition the lowest is -inf.
         """
-        if self.full:
-            low, high = self._slopes_of_planes(compositions, column)
-        else:
-            low = self.faces.slopes(compositions, column, -1)
-            high = self.faces.slopes(compositions, column, +1)
-        low = np.where(compositions[:, column] <= 1e-12 * compositions.sum(axis=1), -np.inf, low)
-        return low, high
+        return self.energies_and_slopes(compositions, column)[1:]
 
-    def _slopes_of_planes(self, compositions: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
-        low, high = np.empty(len(compositions)), np.empty(len(compositions))
-        order = np.argsort(self._planes[:, column], kind="stable")
-        planes = self._planes[order]
-        slope = planes[:, column]
-        transposed = np.ascontiguousarray(planes.T)
-        scale = TIE_TOLERANCE_EV * compositions.sum(axis=1, keepdims=True)
-        step = max(1, _BLOCK // max(1, len(planes)))
-        for at in range(0, len(compositions), step):
-            values = compositions[at : at + step] @ transposed
-            ties = values >= values.max(axis=1, keepdims=True) - scale[at : at + step]
-            low[at : at + step] = slope[np.argmax(ties, axis=1)]
-            high[at : at + step] = slope[ties.shape[1] - 1 - np.argmax(ties[:, ::-1], axis=1)]
-        return low, high
+    def energies_and_slopes(
+        self, compositions: np.ndarray, column: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what :meth:`energies` and :meth:`slopes` do, from one search."""
+        if self.full:
+            touching = self._touch(compositions)
+            energies, slope = touching.energies, self._planes[:, column]
+            low = slope[touching.best]
+            high = low.copy()
+            if len(touching.row):
+                several = touching.row[touching.starts]
+                low[several] = np.minimum.reduceat(slope[touching.facet], touching.starts)
+                high[several] = np.maximum.reduceat(slope[touching.facet], touching.starts)
+        else:
+            faces = self.faces.find(compositions)
+            energies = self.faces.energies(compositions, faces)
+            low = self.faces.slopes(compositions, column, -1, faces)
+            high = self.faces.slopes(compositions, column, +1, faces)
+        low = np.where(compositions[:, column] <= 1e-12 * compositions.sum(axis=1), -np.inf, low)
+        return energies, low, high
 
     def side(self, compositions: np.ndarray, column: int, sign: int) -> simplex.SimplexSolution:
         """Return the bases of the facets on one side of each composition.
