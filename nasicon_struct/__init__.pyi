@@ -63,6 +63,11 @@ from .reference import list_sources as list_sources
 from .reference import read_table as read_table
 from .relaxation import RelaxedCell as RelaxedCell
 from .relaxation import relax_cell as relax_cell
+from .screening import DesignSpace as DesignSpace
+from .screening import ScreenRun as ScreenRun
+from .screening import read_screen as read_screen
+from .screening import screen as screen
+from .screening import write_screen as write_screen
 from .series import composition_series as composition_series
 from .stability import Reservoir as Reservoir
 from .stability import StabilityWindow as StabilityWindow

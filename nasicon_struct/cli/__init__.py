@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pattern": ("nasicon_struct.cli.pattern", "A calculated powder pattern."),
     "window": ("nasicon_struct.cli.window", "Stability windows against Na metal."),
     "interface": ("nasicon_struct.cli.interface", "Reactions between electrolyte and electrode."),
+    "screen": ("nasicon_struct.cli.screen", "One row for each of many candidates, a million if need be."),
     "batch": ("nasicon_struct.cli.batch", "Grams of each precursor, with excess, purity and sintering aid."),
     "cite": ("nasicon_struct.cli.cite", "What to cite for the data and software behind an answer."),
     "completion": ("nasicon_struct.cli.completion", "Tab completion for bash, zsh and fish."),
