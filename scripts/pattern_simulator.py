@@ -211,8 +211,8 @@ def textured(inverse: NDArray[Any], strength: NDArray[Any], lattice: Lattice, r:
     return strength * factors
 
 
-def draw_sample(rng: np.random.Generator, seed: int) -> Sample:
-    """Draw sample and instrument."""
+def draw_sample(rng: np.random.Generator, seed: int, *, wide: bool = False) -> Sample:
+    """Draw sample and instrument; ``wide`` spreads the cells beyond those of the papers, on a Cu tube."""
     kind = str(rng.choice(["R", "M", "mixed"], p=[0.35, 0.4, 0.25]))
     a_h, c_h = rng.uniform(8.985, 9.06), rng.uniform(22.75, 23.05)
     delta1 = delta2 = 0.0
@@ -228,7 +228,14 @@ def draw_sample(rng: np.random.Generator, seed: int) -> Sample:
         delta1 = 0.2 * delta2 + rng.normal(0, 0.001)
     if kind == "mixed" and rng.random() < 0.75:
         a_r, c_r = a_h * (1 + rng.normal(0.003, 0.003)), c_h * (1 + rng.normal(-0.004, 0.004))
-    beam = str(rng.choice(list(BEAMS), p=[0.6, 0.16, 0.08, 0.08, 0.08]))
+    if wide:
+        a_h, c_h = rng.uniform(8.85, 9.15), rng.uniform(22.2, 23.2)
+        a_r, c_r = a_h, c_h
+        if kind != "R":
+            delta1, delta2 = rng.uniform(-0.005, 0.0015), -rng.uniform(0.0045, 0.0205)
+        if kind == "mixed":
+            a_r, c_r = a_h * (1 + rng.normal(0.003, 0.003)), c_h * (1 + rng.normal(-0.004, 0.004))
+    beam = "Cu" if wide else str(rng.choice(list(BEAMS), p=[0.6, 0.16, 0.08, 0.08, 0.08]))
     return Sample(
         seed=seed,
         kind=kind,

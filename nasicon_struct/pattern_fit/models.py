@@ -26,12 +26,15 @@ LINE_WINDOW: Final = (0, 0, 1)
 
 _HEX: Final = np.array(HEX_LINES, dtype=float)
 _MONO: Final = np.array([hkl for pair in MONO_LINES for hkl in pair], dtype=float)
+_HEX_BASAL: Final = 4.0 / 3.0 * (_HEX[:, 0] ** 2 + _HEX[:, 0] * _HEX[:, 1] + _HEX[:, 1] ** 2)
+_HEX_ALONG: Final = _HEX[:, 2] ** 2
 
 #: ln of the intensity ratio of a pair, 4-fold over 2-fold line, relative to 2: mean at delta2 = -0.013 (it
 #: grows in proportion) and standard deviation. The means follow the C2/c refinements of Subramanian, Rudolf
 #: and Clearfield, J. Solid State Chem. 60 (1985) 172 (-0.55, -0.35, -0.02) and Xun et al. 2025, SI Table S2
 #: (-0.08, -0.19, -0.08); the deviation also covers sodium order, dopants and texture.
 PAIR_RATIO_MEAN: Final = (-0.25, -0.25, -0.05)
+_PAIR_MEANS: Final = np.array(PAIR_RATIO_MEAN)
 PAIR_RATIO_SD: Final = 0.30
 PAIR_RATIO_AT: Final = -0.013
 #: In a mixture, ln of (R intensity / M intensity) of one line relative to the others.
@@ -126,49 +129,63 @@ class Model:
     def lines(self, theta: FloatArray, wavelength_ang: float) -> tuple[FloatArray, FloatArray]:
         """Positions (2-theta, degrees, zero shift included) and shares of all lines.
 
-        Shares of the lines of one group sum to 1; the arrays have the length of :attr:`line_groups`.
+        Shares of the lines of one group sum to 1. ``theta`` has the shape ``(..., parameters)``, both results
+        ``(..., lines)``, with as many lines as :attr:`line_groups` has entries.
         """
-        p = dict(zip(self.names, theta.tolist(), strict=True))
+        at = self._places
+        theta = np.asarray(theta, dtype=float)
+        shape = theta.shape[:-1]
+
+        def value(name: str) -> FloatArray:
+            return np.asarray(theta[..., at[name]])
+
         if self.key == "rhombohedral":
-            square = _hex_inverse_square(p["ln_a"], p["ln_c"])
-            share = np.ones(3)
+            square = _hex_inverse_square(value("ln_a"), value("ln_c"))
+            share = np.ones((*shape, 3))
         else:
-            square = _mono_inverse_square(p["ln_a"], p["ln_c"], p["delta1"], p["delta2"])
-            share = np.empty(6)
-            for i in range(3):
-                mean = PAIR_RATIO_MEAN[i] * min(max(p["delta2"] / PAIR_RATIO_AT, 0.0), 1.5)
-                ratio = 2.0 * math.exp(mean + p[f"pair{i + 1}"])
-                share[2 * i], share[2 * i + 1] = ratio / (1.0 + ratio), 1.0 / (1.0 + ratio)
+            square = _mono_inverse_square(value("ln_a"), value("ln_c"), value("delta1"), value("delta2"))
+            grown = np.clip(value("delta2") / PAIR_RATIO_AT, 0.0, 1.5)[..., None]
+            pairs = theta[..., at["pair1"] : at["pair3"] + 1]
+            ratio = 2.0 * np.exp(grown * _PAIR_MEANS + pairs)
+            share = np.empty((*shape, 6))
+            share[..., 0::2] = ratio / (1.0 + ratio)
+            share[..., 1::2] = 1.0 / (1.0 + ratio)
         if self.key == "mixed":
-            other = _hex_inverse_square(p["ln_a"] + p["ln_a_offset"], p["ln_c"] + p["ln_c_offset"])
-            square = np.concatenate([square, other])
-            both = np.empty(9)
-            for i in range(3):
-                part = 1.0 / (1.0 + math.exp(min(max(p[f"share{i + 1}"] - p["logit_fraction"], -40.0), 40.0)))
-                both[2 * i : 2 * i + 2] = part * share[2 * i : 2 * i + 2]
-                both[6 + i] = 1.0 - part
-            share = both
+            other = _hex_inverse_square(
+                value("ln_a") + value("ln_a_offset"), value("ln_c") + value("ln_c_offset")
+            )
+            square = np.concatenate([square, other], axis=-1)
+            shares = theta[..., at["share1"] : at["share3"] + 1]
+            part = 1.0 / (1.0 + np.exp(np.clip(shares - value("logit_fraction")[..., None], -40.0, 40.0)))
+            share = np.concatenate([np.repeat(part, 2, axis=-1) * share, 1.0 - part], axis=-1)
         sine = 0.5 * wavelength_ang * np.sqrt(np.maximum(square, 1e-9))
-        return 2.0 * np.degrees(np.arcsin(np.minimum(sine, 0.999999))) + p["zero"], share
+        angle = 2.0 * np.degrees(np.arcsin(np.minimum(sine, 0.999999)))
+        return angle + value("zero")[..., None], share
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
 
 
-def _hex_inverse_square(ln_a: float, ln_c: float) -> FloatArray:
-    h, k, el = _HEX.T
-    return 4.0 / 3.0 * (h * h + h * k + k * k) * math.exp(-2.0 * ln_a) + el * el * math.exp(-2.0 * ln_c)
+def _hex_inverse_square(ln_a: FloatArray, ln_c: FloatArray) -> FloatArray:
+    basal, along = np.exp(-2.0 * ln_a)[..., None], np.exp(-2.0 * ln_c)[..., None]
+    return np.asarray(_HEX_BASAL * basal + _HEX_ALONG * along)
 
 
-def _mono_inverse_square(ln_a: float, ln_c: float, delta1: float, delta2: float) -> FloatArray:
+def _mono_inverse_square(
+    ln_a: FloatArray, ln_c: FloatArray, delta1: FloatArray, delta2: FloatArray
+) -> FloatArray:
     """1/d^2 of the C2/c lines from the exact metric of ``metric.monoclinic_cell_from_distortion``.
 
     On orthogonal axes the plane (hkl) has the components h/a, k/b and (l + (1 + delta2) h / 3) / (c_h / 3),
     because c sin(beta) = c_h/3 and c cos(beta) = -(1 + delta2) a/3.
     """
     h, k, el = _MONO.T
-    root = math.sqrt(max(1.0 + delta1, 1e-6))
-    a_h = math.exp(ln_a)
-    a_m, b_m, spacing = math.sqrt(3.0) * a_h * root, a_h / root, math.exp(ln_c) / 3.0
-    slope = (1.0 + delta2) / 3.0
-    return np.asarray((h / a_m) ** 2 + (k / b_m) ** 2 + ((el + slope * h) / spacing) ** 2)
+    square = np.maximum(1.0 + delta1, 1e-6)
+    basal, along = np.exp(-2.0 * ln_a), 9.0 * np.exp(-2.0 * ln_c)
+    slope = ((1.0 + delta2) / 3.0)[..., None]
+    out = (h * h / 3.0) * (basal / square)[..., None] + (k * k) * (basal * square)[..., None]
+    return np.asarray(out + (el + slope * h) ** 2 * along[..., None])
 
 
 RHOMBOHEDRAL: Final = Model("rhombohedral", SHARED)
