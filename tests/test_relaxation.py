@@ -152,9 +152,9 @@ def test_nothing_of_the_input_is_lost_or_changed(relaxed, refined):
 def test_report_has_both_sides(relaxed):
     text = relaxed.report()
     for word in (
-        "Zr1-O",
-        "T1-O",
-        "P-O",
+        "Zr1 (Zr)-O",
+        "T1 (P)-O",
+        "T2 (Si)-O",
         "BVS",
         "delta2",
         "C2/c (15)",

@@ -146,10 +146,7 @@ def _report(cell: RelaxedCell) -> str:
                         ("strain from rhombohedral", "strain_norm", ".4f"),
                     )
                 ),
-                *(
-                    [f"framework symmetry within {t:g} A", cell.symmetry_before[t], cell.symmetry_after[t]]
-                    for t in cell.symmetry_after
-                ),
+                *_symmetry_rows(cell),
             ],
             ["", "before", "after"],
             disable_numparse=True,
@@ -157,8 +154,10 @@ def _report(cell: RelaxedCell) -> str:
         "",
         tabulate(
             [
-                *_bond_rows(cell.geometry_before, cell.geometry_after),
-                *_bond_rows(cell.elements_before, cell.elements_after),
+                *_merged(
+                    _bond_rows(cell.geometry_before, cell.geometry_after),
+                    _bond_rows(cell.elements_before, cell.elements_after),
+                )
             ],
             [
                 "",
@@ -174,7 +173,8 @@ def _report(cell: RelaxedCell) -> str:
             disable_numparse=True,
         ),
         "",
-        "Displacement (rms, A): " + ", ".join(f"{k} {v:.3f}" for k, v in cell.displacement_rms_ang.items()),
+        "Displacement without the strain (rms, A): "
+        + ", ".join(f"{k} {v:.3f}" for k, v in cell.displacement_rms_ang.items()),
         *(
             f"{kind}-O bonds outside {low:.2f}-{high:.2f} A: {cell.outside_before[kind][0]} before, "
             f"{cell.outside_after[kind][0]} after, of {cell.outside_after[kind][1]}"
@@ -189,6 +189,36 @@ def _report(cell: RelaxedCell) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _symmetry_rows(cell: RelaxedCell) -> list[list[str]]:
+    """Return the space group before and after, neighbouring tolerances with the same answer in one row."""
+    runs: list[tuple[list[float], list[str]]] = []
+    for tolerance in sorted(cell.symmetry_after):
+        groups = [cell.symmetry_before.get(tolerance, "-"), cell.symmetry_after[tolerance]]
+        if not runs or runs[-1][1] != groups:
+            runs.append(([], groups))
+        runs[-1][0].append(tolerance)
+    return [
+        [
+            "framework symmetry within " + (f"{t[0]:g}" if len(t) == 1 else f"{t[0]:g} to {t[-1]:g}") + " A",
+            *groups,
+        ]
+        for t, groups in runs
+    ]
+
+
+def _merged(sites: list[list[str]], elements: list[list[str]]) -> list[list[str]]:
+    """Return rows of sites, then of elements; one row, such as ``T1 (P)-O``, where both say the same."""
+    rows, left = [], list(elements)
+    for row in sites:
+        twin = next((other for other in left if other[1:] == row[1:]), None)
+        if twin is not None:
+            left.remove(twin)
+            if twin[0] != row[0]:
+                row = [f"{row[0].removesuffix('-O')} ({twin[0].removesuffix('-O')})-O", *row[1:]]
+        rows.append(row)
+    return rows + left
 
 
 def _bond_rows(before: GeometryReport | None, after: GeometryReport | None) -> list[list[str]]:
