@@ -1,9 +1,9 @@
 """Names of the public API, grouped by layer; `__init__.py` loads each from here when it is first used."""
 
-from .batch import BatchSheet as BatchSheet
-from .batch import batch_masses as batch_masses
 from .adapters import to_ase as to_ase
 from .adapters import write_structure as write_structure
+from .batch import BatchSheet as BatchSheet
+from .batch import batch_masses as batch_masses
 from .cell import AverageCell as AverageCell
 from .cell import build_average_cell as build_average_cell
 from .cif import read_structure as read_structure
@@ -16,6 +16,8 @@ from .design import DesignReport as DesignReport
 from .design import design as design
 from .diffraction import PowderPattern as PowderPattern
 from .diffraction import powder_pattern as powder_pattern
+from .doped import DopedStability as DopedStability
+from .doped import doped_stability as doped_stability
 from .entries import EntrySet as EntrySet
 from .entries import as_entry_set as as_entry_set
 from .entries import check_entries as check_entries
@@ -52,12 +54,13 @@ from .pattern_fit import peak_rule as peak_rule
 from .pattern_io import read_pattern as read_pattern
 from .phase import PhaseAssignment as PhaseAssignment
 from .phase import assign_phase as assign_phase
+from .plotting.diagrams import plot_potential_diagram as plot_potential_diagram
+from .plotting.diagrams import plot_ternary_hull as plot_ternary_hull
 from .plotting.interfaces import plot_interface as plot_interface
 from .plotting.interfaces import plot_interface_map as plot_interface_map
-from .plotting.interfaces import plot_potential_diagram as plot_potential_diagram
-from .plotting.interfaces import plot_ternary_hull as plot_ternary_hull
-from .plotting.interfaces import plot_voltage_profile as plot_voltage_profile
+from .plotting.interphases import plot_interphases as plot_interphases
 from .plotting.patterns import plot_pattern as plot_pattern
+from .plotting.windows import plot_voltage_profile as plot_voltage_profile
 from .plotting.windows import plot_windows as plot_windows
 from .reference import list_sources as list_sources
 from .reference import read_table as read_table

@@ -34,6 +34,7 @@ LAYERS = [
     "phase",
     "entries",
     "stability",
+    "doped",
     "interface",
     "batch",
     "screening",

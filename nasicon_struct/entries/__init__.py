@@ -21,6 +21,7 @@ from nasicon_struct.entries.sources import (
     entry_source,
     list_entry_sources,
     load_entries,
+    reference_energies,
 )
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "list_entry_sources",
     "load_entries",
     "missing_phases",
+    "reference_energies",
 ]

@@ -268,6 +268,37 @@ def load_entries(
     return whole.subset(elements)
 
 
+def reference_energies(source: str) -> dict[str, float]:
+    """Return the energy of each element's reference state on the scale of a level's calculator.
+
+    Formation energies of an embedded set refer to these. Oxygen's is fitted to measured enthalpies of oxides.
+
+    Returns
+    -------
+    dict of str to float
+        eV per atom.
+
+    Raises
+    ------
+    EntriesError
+        If the source is unknown or holds formation energies only.
+    """
+    described = entry_source(source)
+    folder = reference.structures_dir() / "entries"
+    found: dict[str, float] = {}
+    for row in (row for file in described.files for row in _rows(folder / file)):
+        flags = (row.get("flag") or row.get("flags") or "").split("; ")
+        text = row.get("energy_ev_per_atom", "").strip()
+        if "element" in flags and text:
+            (symbol,) = _SYMBOL.findall(row["formula"])
+            found[symbol] = min(float(text), found.get(symbol, float("inf")))
+    if not found:
+        raise EntriesError(
+            f"the source {source!r} holds formation energies only, no energies of the elements"
+        )
+    return found
+
+
 @functools.lru_cache(maxsize=16)
 def _load_all(name: str, exclude_flags: frozenset[str]) -> EntrySet:
     described = entry_source(name)

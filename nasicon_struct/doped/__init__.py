@@ -1,0 +1,15 @@
+"""Energies of doped cells: order, relax, compare with the hull at the same level."""
+
+from __future__ import annotations
+
+from nasicon_struct.doped.mixing import mixing_entropy_ev_per_k_per_atom
+from nasicon_struct.doped.result import DopedOrdering, DopedStability
+from nasicon_struct.doped.stability import CALCULATORS, doped_stability
+
+__all__ = [
+    "CALCULATORS",
+    "DopedOrdering",
+    "DopedStability",
+    "doped_stability",
+    "mixing_entropy_ev_per_k_per_atom",
+]

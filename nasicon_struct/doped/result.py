@@ -1,0 +1,143 @@
+"""What :func:`doped_stability` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monty.json import MSONable
+
+from nasicon_struct.relaxation import RelaxedCell
+from nasicon_struct.stability import StabilityWindow
+
+
+@dataclass(frozen=True, kw_only=True)
+class DopedOrdering(MSONable):
+    """One ordered, relaxed cell of a composition.
+
+    Attributes
+    ----------
+    parent : str
+        Parent cell whose sites were filled.
+    formula : str
+        Content of the cell per O12; it differs from the composition asked for where whole atoms need it.
+    formula_units, n_atoms : int
+    composition_error : float
+        Largest difference to the composition asked for, atoms per formula unit.
+    electrostatic_ev_per_fu : float
+        Ewald energy of the arrangement before relaxation, eV per formula unit.
+    energy_ev_per_atom : float
+        Energy of the calculator after relaxation, eV per atom.
+    formation_energy_ev_per_atom : float
+        From the elements, eV per atom.
+    e_above_hull_ev_per_atom : float
+        Above the hull of the level's phases (not the cell itself), eV per atom; negative below it.
+    e_above_hull_mixed_ev_per_atom : float
+        The same less temperature times the ideal entropy of mixing.
+    relaxed : RelaxedCell
+    """
+
+    parent: str
+    formula: str
+    formula_units: int
+    n_atoms: int
+    composition_error: float
+    electrostatic_ev_per_fu: float
+    energy_ev_per_atom: float
+    formation_energy_ev_per_atom: float
+    e_above_hull_ev_per_atom: float
+    e_above_hull_mixed_ev_per_atom: float
+    relaxed: RelaxedCell
+
+
+@dataclass(frozen=True, kw_only=True)
+class DopedStability(MSONable):
+    """Stability of a doped composition from relaxed cells.
+
+    Attributes
+    ----------
+    composition : str
+        As asked for.
+    level, calculator : str
+        Energy level of the competing phases, and what relaxed the cells.
+    temperature_k : float or None
+        Temperature of the entropy of mixing; None leaves it out.
+    entropy_ev_per_k_per_atom : float
+        Ideal entropy of mixing of the lowest ordering's parent over the sites named in ``mixing``.
+    mixing : tuple of str
+        Kinds of site that mix.
+    orderings : tuple of DopedOrdering
+        Lowest first, with the entropy if a temperature is given.
+    window : StabilityWindow
+        Of the lowest ordering, with the entropy if a temperature is given.
+    warnings : tuple of str
+    """
+
+    composition: str
+    level: str
+    calculator: str
+    temperature_k: float | None
+    entropy_ev_per_k_per_atom: float
+    mixing: tuple[str, ...]
+    orderings: tuple[DopedOrdering, ...]
+    window: StabilityWindow
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("mixing", "orderings", "warnings"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @property
+    def lowest(self) -> DopedOrdering:
+        """The ordering nearest to the hull, or farthest below it, with the entropy if there is one."""
+        return self.orderings[0]
+
+    @property
+    def e_above_hull_ev_per_atom(self) -> float:
+        """Of the lowest ordering without entropy, eV per atom; negative below every competing phase."""
+        return self.lowest.e_above_hull_ev_per_atom
+
+    @property
+    def e_above_hull_mixed_ev_per_atom(self) -> float:
+        """Of the lowest ordering with the ideal entropy of mixing, eV per atom."""
+        return self.lowest.e_above_hull_mixed_ev_per_atom
+
+    @property
+    def spread_ev_per_atom(self) -> float:
+        """Highest minus lowest energy above hull over the orderings, eV per atom."""
+        values = [item.e_above_hull_ev_per_atom for item in self.orderings]
+        return max(values) - min(values)
+
+    def __str__(self) -> str:
+        best = self.lowest
+        text = (
+            f"{self.composition}: {1000 * best.e_above_hull_ev_per_atom:+.1f} meV/atom against the hull of "
+            f"{self.level!r}, lowest of {len(self.orderings)} relaxed orderings (spread "
+            f"{1000 * self.spread_ev_per_atom:.1f} meV/atom, {best.parent}, {best.formula_units} formula units)"
+        )
+        if self.temperature_k is not None:
+            text += (
+                f"; {1000 * best.e_above_hull_mixed_ev_per_atom:+.1f} meV/atom at {self.temperature_k:g} K with "
+                "the ideal entropy of mixing"
+            )
+        return text
+
+    def table(self) -> str:
+        """Return the orderings as a plain-text table."""
+        from tabulate import tabulate
+
+        rows = [
+            [
+                item.parent,
+                item.formula,
+                item.formula_units,
+                f"{item.formation_energy_ev_per_atom:.4f}",
+                f"{1000 * item.e_above_hull_ev_per_atom:+.1f}",
+                f"{1000 * item.e_above_hull_mixed_ev_per_atom:+.1f}",
+                f"{item.relaxed.volume_change_percent:+.1f}",
+                "yes" if item.relaxed.converged else "no",
+                len(item.relaxed.flags),
+            ]
+            for item in self.orderings
+        ]
+        heads = ["parent", "cell", "Z", "formation, eV/atom", "above hull, meV/atom", "with mixing", "dV, %"]
+        return tabulate(rows, [*heads, "converged", "flags"], tablefmt="github", disable_numparse=True)
