@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from typing import Any, Final
@@ -119,7 +120,7 @@ def spread_local(
     with _one_thread_each():
         while True:
             context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
                 try:
                     spread(all_pieces(), settings, pool, in_flight, keep, tries, own=True)
                     return
@@ -128,6 +129,18 @@ def spread_local(
                     if often:
                         raise ScreeningError(_died(often[0])) from lost
                     left = lost.pieces + left
+
+
+def _end_with_parent() -> None:
+    """Let a worker process end when the process that started it was killed."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
