@@ -196,9 +196,11 @@ class EntrySet(MSONable):
                 f"the entry set {self.source!r} has no elemental entry for {', '.join(missing)}, so its "
                 "energies have no reference; add the element (energy 0 on a scale of formation energies)"
             )
-        reference = np.array([references[symbol] for symbol in self.elements])
-        energies = np.array([entry.energy_ev_per_atom for entry in self.entries])
-        return energies - self.fractions @ reference
+        # Added in a fixed order: a matrix product rounds differently with the position of a row.
+        offset = np.zeros(len(self.entries))
+        for column, symbol in zip(self.fractions.T, self.elements, strict=True):
+            offset += column * references[symbol]
+        return np.array([entry.energy_ev_per_atom for entry in self.entries]) - offset
 
     @property
     def is_formation_scale(self) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final
 
 from nasicon_struct.entries import EntrySet, amounts_of, as_entry_set, formula_unit
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
-from nasicon_struct.stability.profile import Plateau, plateaus
+from nasicon_struct.stability.profile import SLOPE_TOLERANCE_EV, Plateau, plateaus
 from nasicon_struct.stability.reactions import reaction
 from nasicon_struct.stability.reservoirs import Reservoir, as_reservoirs
 from nasicon_struct.stability.system import System, molecular
@@ -197,11 +198,24 @@ class Case:
         return reaction(left, right)
 
     def profile(self) -> list[Plateau]:
-        """Return the rows of the profile, from high to low potential of the open element."""
-        return plateaus(self.system, self.amounts, self.open_element)
+        """Return the rows of the profile, from high to low potential of the open element.
+
+        Many facets share the potential of one plateau up to the last bits; where a row ends at a limit of the
+        composition, it ends at the same number that :meth:`limits_ev` gives.
+        """
+        low, high = self.limits_ev()
+        rows = plateaus(self.system, self.amounts, self.open_element)
+        return [
+            replace(row, mu_high_ev=_as(row.mu_high_ev, low, high), mu_low_ev=_as(row.mu_low_ev, low, high))
+            for row in rows
+        ]
 
     def limits_ev(self) -> tuple[float, float]:
         """Return the range of the open element's potential in which the assemblage exchanges nothing, eV."""
+        return self._limits_ev
+
+    @functools.cached_property
+    def _limits_ev(self) -> tuple[float, float]:
         low, high = self.hull.slopes(self.vector[None, :], self.column)
         return float(low[0]), min(0.0, float(high[0]))
 
@@ -232,3 +246,9 @@ class Case:
         """Return the range of voltage in which the assemblage exchanges nothing, V: reduction, oxidation."""
         low, high = self.limits_ev()
         return abs(high) / self.charge, abs(low) / self.charge
+
+
+def _as(potential: float, *limits: float) -> float:
+    """Return the limit that a potential is up to the noise of the arithmetic, else the potential."""
+    near = (limit for limit in limits if abs(potential - limit) < SLOPE_TOLERANCE_EV)
+    return next(near, potential)

@@ -12,6 +12,7 @@ from nasicon_struct.entries import EntrySet, amounts_of
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.formula import format_formula, parse_formula
 from nasicon_struct.stability import simplex
+from nasicon_struct.stability.faces import dot_in_order
 from nasicon_struct.stability.hull import Hull
 from nasicon_struct.stability.reactions import PhaseAmount, solve_exactly
 from nasicon_struct.stability.reservoirs import Reservoir
@@ -99,7 +100,8 @@ class System:
         """Return the share of free atoms, fractions and grand potentials per free atom."""
         if not self.reservoirs:
             return np.ones(len(fractions)), fractions, energies
-        grand = energies - fractions @ self._mu
+        # Added in a fixed order: a matrix product rounds differently with the position of a row.
+        grand = energies - dot_in_order(fractions, self._mu[None, :])
         part = fractions[:, self._columns]
         share = part.sum(axis=1)
         share[share < 1e-12] = 0.0
