@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from monty.json import MSONable
 from nasicon_struct.cell import AverageCell, build_average_cell
 from nasicon_struct.composition import NasiconComposition
 from nasicon_struct.diffraction import PowderPattern, powder_pattern
+from nasicon_struct.doped import DopedStability, doped_stability
 from nasicon_struct.phase import PhaseAssignment, assign_phase
 from nasicon_struct.stability import StabilityWindow, published_windows, stability_window
 
@@ -38,6 +39,8 @@ class DesignReport(MSONable):
         Calculated Cu K-alpha patterns of the prototype cells.
     window : StabilityWindow
         Grand-potential stability open to Na; V against Na/Na+.
+    relaxed : DopedStability or None
+        Energies of relaxed, ordered cells, where asked for.
     """
 
     composition: NasiconComposition
@@ -46,6 +49,7 @@ class DesignReport(MSONable):
     cells: dict[str, AverageCell]
     patterns: dict[str, PowderPattern]
     window: StabilityWindow
+    relaxed: DopedStability | None = None
 
 
 def design(
@@ -54,6 +58,8 @@ def design(
     parent: str = "xun2025_s2",
     temperature_k: float = 298.15,
     source: str | None = None,
+    relax: bool = False,
+    relax_options: Mapping[str, Any] | None = None,
 ) -> DesignReport:
     """Judge one composition: cells, phase, powder pattern and stability.
 
@@ -66,6 +72,11 @@ def design(
         Temperature of the phase assignment, kelvin.
     source : str, optional
         Name of the entry set of the window; see :func:`list_entry_sources`.
+    relax : bool
+        Also order the composition, relax the orderings and compare them with the hull (minutes; see
+        :func:`doped_stability`).
+    relax_options : mapping, optional
+        Options of :func:`doped_stability`.
 
     Returns
     -------
@@ -97,6 +108,7 @@ def design(
         cells=cells,
         patterns=patterns,
         window=stability_window(target.formula, source),
+        relaxed=doped_stability(target, **(relax_options or {})) if relax else None,
     )
 
 
@@ -156,6 +168,48 @@ def summary(report: DesignReport) -> dict[str, Any]:
                 for p in published
             ],
         },
+        "relaxed": None if report.relaxed is None else _relaxed(report.relaxed),
+    }
+
+
+def _relaxed(found: DopedStability) -> dict[str, Any]:
+    window = found.window
+    return {
+        "level": found.level,
+        "calculator": found.calculator,
+        "e_above_hull_ev_per_atom": found.e_above_hull_ev_per_atom,
+        "e_above_hull_mixed_ev_per_atom": found.e_above_hull_mixed_ev_per_atom,
+        "spread_ev_per_atom": found.spread_ev_per_atom,
+        "temperature_k": found.temperature_k,
+        "entropy_ev_per_k_per_atom": found.entropy_ev_per_k_per_atom,
+        "mixing": list(found.mixing),
+        "is_stable": window.is_stable,
+        "reduction_v": window.reduction_v,
+        "oxidation_v": window.oxidation_v,
+        "assemblage_reduction_v": window.assemblage_reduction_v,
+        "assemblage_oxidation_v": window.assemblage_oxidation_v,
+        "decomposition_reaction": window.decomposition_reaction,
+        "warnings": list(found.warnings),
+        "orderings": [
+            {
+                name: getattr(item, name)
+                for name in (
+                    "parent",
+                    "formula",
+                    "formula_units",
+                    "energy_ev_per_atom",
+                    "formation_energy_ev_per_atom",
+                    "e_above_hull_ev_per_atom",
+                    "e_above_hull_mixed_ev_per_atom",
+                )
+            }
+            | {
+                "volume_change_percent": item.relaxed.volume_change_percent,
+                "converged": item.relaxed.converged,
+                "flags": list(item.relaxed.flags),
+            }
+            for item in found.orderings
+        ],
     }
 
 
@@ -254,6 +308,20 @@ def markdown(report: DesignReport) -> str:
         "![stability window](window.png)",
         "",
     ]
+    if report.relaxed is not None:
+        found = report.relaxed
+        lines += [
+            "## Relaxed cells",
+            "",
+            f"{found}. {found.calculator}",
+            "",
+            found.table(),
+            "",
+            f"- {found.window.reason}",
+            f"- decomposition: {found.window.decomposition_reaction}",
+            *[f"- note: {text}" for text in found.warnings],
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -287,6 +355,11 @@ def write_report(report: DesignReport, out: str | Path) -> list[Path]:
     for name, cell in report.cells.items():
         cell.to_cif(folder / name)
         files.append(folder / name)
+    if report.relaxed is not None:
+        from pymatgen.io.cif import CifWriter
+
+        CifWriter(report.relaxed.lowest.relaxed.final).write_file(str(folder / "relaxed.cif"))
+        files.append(folder / "relaxed.cif")
     for name, width, height in (("pattern.png", 7.5, 5.0), ("window.png", 7.5, 2.6)):
         figure, ax = pyplot.subplots(figsize=(width, height), layout="constrained")
         if name == "pattern.png":

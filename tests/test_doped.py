@@ -9,6 +9,7 @@ import pytest
 from ase.calculators.lj import LennardJones
 
 from nasicon_struct.cell import build_average_cell
+from nasicon_struct.design import design, write_report
 from nasicon_struct.doped import DopedStability, doped_stability, mixing_entropy_ev_per_k_per_atom
 from nasicon_struct.entries import load_entries, reference_energies
 from nasicon_struct.errors import NasiconError
@@ -143,3 +144,22 @@ def test_reference_energies_are_the_zero_of_the_level():
     assert {"Na", "P", "S", "Sb"} <= set(references)
     for symbol in references:
         assert entries.formation_energy_ev_per_atom(symbol) == 0.0
+
+
+def test_the_design_folder_holds_the_relaxed_cell(tmp_path):
+    options = {
+        "level": "mp2019-gga",
+        "calculator": LennardJones(sigma=1.6, epsilon=0.05, rc=4.0),
+        "references_ev_per_atom": REFERENCES,
+        "n_orderings": 1,
+        "parents": ["subramanian1985"],
+        "max_steps": 1,
+        "uncertainty": False,
+    }
+    report = design(FORMULA, source="mp2019-gga", relax=True, relax_options=options)
+    files = {path.name for path in write_report(report, tmp_path)}
+    assert "relaxed.cif" in files
+    data = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["relaxed"]
+    assert data["e_above_hull_ev_per_atom"] == pytest.approx(report.relaxed.e_above_hull_ev_per_atom)
+    assert len(data["orderings"]) == 1
+    assert "## Relaxed cells" in (tmp_path / "report.md").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ Examples:
   nasicon-struct design "Na3.4Zr1.7Sc0.2Zn0.1Si2PO12" --out design-out
   nasicon-struct design "Na3.2+2xZr1.8-xSc0.2ZnxSi2PO12" --x 0,0.05,0.1 --out series
   nasicon-struct design candidates.csv --out batch
+  nasicon-struct design Na3.5Zr1.5Sc0.5Si2PO12 --relax --orderings 2 --mixing-temperature-k 1400
 """
 
 
@@ -27,6 +28,10 @@ Examples:
 @click.option("--parent", default="xun2025_s2", show_default=True, help="Refined parent of the average cell.")
 @click.option("--temperature-k", type=float, default=298.15, show_default=True)
 @click.option("--source", help="Entry set of the window.")
+@click.option("--relax", is_flag=True, help="Order, relax with CHGNet and compare with the hull (minutes).")
+@click.option("--orderings", default=3, show_default=True, help="Orderings of each parent to relax.")
+@click.option("--formula-units", type=int, multiple=True, help="Sizes of the ordered cells.")
+@click.option("--mixing-temperature-k", type=float, help="Temperature of the ideal entropy of mixing, K.")
 @json_option
 def command(
     target: str,
@@ -35,6 +40,10 @@ def command(
     parent: str,
     temperature_k: float,
     source: str | None,
+    relax: bool,
+    orderings: int,
+    formula_units: tuple[int, ...],
+    mixing_temperature_k: float | None,
     as_json: bool,
 ) -> None:
     """Judge a composition: cells, phase, powder pattern and stability window, into the folder --out."""
@@ -60,9 +69,21 @@ def command(
     else:
         formulas, many = [NasiconComposition.from_formula(target).formula], False
     rows, failures = [], []
+    relax_options = {
+        "n_orderings": orderings,
+        "formula_units": formula_units or None,
+        "temperature_k": mixing_temperature_k,
+    }
     for formula in formulas:
         try:
-            report = design(formula, parent=parent, temperature_k=temperature_k, source=source)
+            report = design(
+                formula,
+                parent=parent,
+                temperature_k=temperature_k,
+                source=source,
+                relax=relax,
+                relax_options=relax_options,
+            )
         except NasiconError as error:
             if not many:
                 raise
