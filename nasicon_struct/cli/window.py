@@ -102,7 +102,7 @@ def command(
 
             save_figure(plot_windows(windows), figure)
         if profile:
-            from nasicon_struct.plotting.interfaces import plot_voltage_profile
+            from nasicon_struct.plotting.windows import plot_voltage_profile
 
             save_figure(plot_voltage_profile(windows[0]), profile)
     if as_json:

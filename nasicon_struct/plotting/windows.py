@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nasicon_struct.errors import StabilityError
+from nasicon_struct.plotting.labels import letter, subscripted, voltage_label
 from nasicon_struct.stability.published import published_windows
 from nasicon_struct.stability.result import StabilityWindow
 
@@ -15,14 +16,9 @@ if TYPE_CHECKING:
 
 _BAR = "0.45"
 _EDGE = "0.15"
-_INTERVAL = "0.80"
-
-
-def subscripted(formula: str) -> str:
-    """Return a formula as matplotlib text with subscripts."""
-    import re
-
-    return re.sub(r"(?<=[A-Za-z\)\]])(\d+(?:\.\d+)?)", r"$_{\1}$", formula)
+_INTERVAL = "0.78"
+_HEIGHT = 0.40
+_STRIP = 0.13
 
 
 def new_axes(ax: Any, width: float, height: float) -> Any:
@@ -63,8 +59,9 @@ def plot_windows(
     Notes
     -----
     Filled bar: window of a phase on the hull. Hatched, dashed outline: no window of the compound (above the
-    hull, or without an energy); the range in which the mixture it would form exchanges nothing. Light bands:
-    95 % interval of each limit.
+    hull, or without an energy); the range in which the mixture it would form exchanges nothing. Light strips:
+    95 % intervals, with a tick at the median; that of the reduction limit above the bar, that of the oxidation
+    limit below it.
     """
     items = [windows] if isinstance(windows, StabilityWindow) else list(windows)
     if not items:
@@ -74,7 +71,7 @@ def plot_windows(
     names = names if labels is None else list(labels)
     if len(names) != len(items):
         raise StabilityError(f"there are {len(items)} windows but {len(names)} labels; give one for each")
-    axes = new_axes(ax, 6.4, 1.3 + 0.62 * len(items))
+    axes = new_axes(ax, 6.4, 1.3 + 0.66 * len(items))
     used: dict[str, Any] = {}
     for row, item in enumerate(items):
         y = len(items) - 1 - row
@@ -82,10 +79,9 @@ def plot_windows(
         if published:
             _draw_published(axes, item, y, used)
     axes.set_yticks(range(len(items)), names[::-1])
-    axes.set_ylim(-0.6, len(items) - 0.4)
+    axes.set_ylim(-0.6, len(items) - 0.5)
     axes.set_xlim(0.0, v_max)
-    ion = items[0].open_element
-    axes.set_xlabel(f"Voltage (V vs {ion}/{ion}$^{{{_superscript(items[0].charge)}}}$)")
+    axes.set_xlabel(voltage_label(items[0].open_element, items[0].charge))
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -95,21 +91,18 @@ def plot_windows(
             used.keys(),
             fontsize=7,
             frameon=False,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1.0),
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
             ncols=2,
+            columnspacing=1.2,
         )
     return axes
-
-
-def _superscript(charge: int) -> str:
-    return "+" if charge == 1 else f"{charge}+"
 
 
 def _draw_bar(
     axes: Any, item: StabilityWindow, y: float, v_max: float, used: dict[str, Any], name: str
 ) -> None:
-    height = 0.44
+    height = _HEIGHT
     if item.is_stable:
         low, high = item.reduction_v or 0.0, min(item.oxidation_v or 0.0, v_max)
         if math.isinf(high):
@@ -140,16 +133,23 @@ def _draw_bar(
         if item.uncertainty is not None:
             text += f", on it in {100 * item.uncertainty.probability_stable:.0f} % of samples"
         end = max(high, low + 0.012)
-        axes.annotate(
-            text, (end, y + 0.08), xytext=(5, 0), textcoords="offset points", va="bottom", fontsize=7
-        )
+        axes.annotate(text, (end, y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7)
     known = item.uncertainty
-    if known is not None:
-        for interval in (known.reduction_v_interval, known.oxidation_v_interval):
-            if interval is not None:
-                left, right = interval[0], min(interval[1], v_max)
-                band = axes.barh(y, right - left, left=left, height=height + 0.22, color=_INTERVAL, zorder=1)
-                used.setdefault("95 % interval of each limit", band)
+    if known is None:
+        return
+    for interval, median, bottom in (
+        (known.reduction_v_interval, known.reduction_v_median, y + height / 2),
+        (known.oxidation_v_interval, known.oxidation_v_median, y - height / 2 - _STRIP),
+    ):
+        if interval is None or interval[0] >= v_max:
+            continue
+        left, right = interval[0], min(interval[1], v_max)
+        strip = axes.barh(
+            bottom, right - left, left=left, height=_STRIP, align="edge", color=_INTERVAL, zorder=1
+        )
+        used.setdefault("95 % interval, reduction above, oxidation below", strip)
+        if median is not None and median <= v_max:
+            axes.plot([median] * 2, [bottom, bottom + _STRIP], color="black", linewidth=1.0, zorder=4)
 
 
 def _draw_published(axes: Any, item: StabilityWindow, y: float, used: dict[str, Any]) -> None:
@@ -159,7 +159,7 @@ def _draw_published(axes: Any, item: StabilityWindow, y: float, used: dict[str, 
             continue
         (mark,) = axes.plot(
             limits,
-            [y - 0.32] * len(limits),
+            [y - _HEIGHT / 2 - _STRIP - 0.08] * len(limits),
             linestyle="-" if len(limits) == 2 else "none",
             linewidth=1.2,
             color="black",
@@ -169,3 +169,76 @@ def _draw_published(axes: Any, item: StabilityWindow, y: float, used: dict[str, 
             zorder=5,
         )
         used.setdefault("published, computed", mark)
+
+
+def plot_voltage_profile(window: StabilityWindow, ax: Axes | None = None, *, v_max: float = 5.0) -> Axes:
+    """Draw the steps of a profile: voltage against the amount of the open element exchanged.
+
+    Parameters
+    ----------
+    window : StabilityWindow
+    ax : matplotlib Axes, optional
+    v_max : float, keyword-only
+        Upper end of the voltage axis, V.
+
+    Returns
+    -------
+    matplotlib Axes
+        Each vertical piece is an assemblage, marked by a letter and named in the list; each horizontal piece a
+        reaction between two. The thick piece is the window, dashed where it is that of a mixture.
+    """
+    axes = new_axes(ax, 6.4, 4.4)
+    steps = [step for step in window.steps if step.v_low < v_max]
+    ends = [(step.v_low, min(step.v_high, v_max)) for step in steps]
+    axes.plot(
+        [step.exchanged for step in steps for _ in range(2)],
+        [value for pair in ends for value in pair],
+        color="0.25",
+        linewidth=1.2,
+        zorder=2,
+    )
+    lines = []
+    for number, (step, (low, high)) in enumerate(reversed(list(zip(steps, ends, strict=True)))):
+        names = " + ".join(subscripted(part.formula) for part in step.products)
+        between = f"above {low:.2f} V" if step.v_high > v_max else f"{low:.2f}-{high:.2f} V"
+        lines.append(f"{letter(number)}  {between}  {names}")
+        if step.is_target or abs(step.exchanged) < 1e-9:
+            axes.plot(
+                [step.exchanged] * 2,
+                [low, high],
+                color="black",
+                linewidth=4.0,
+                linestyle="-" if step.is_target else (0, (1.5, 0.6)),
+                solid_capstyle="butt",
+                zorder=3,
+            )
+        axes.annotate(
+            letter(number),
+            (step.exchanged, (low + high) / 2),
+            xytext=(5, 0) if high - low > 0.03 * v_max else (0, 3),
+            textcoords="offset points",
+            va="center" if high - low > 0.03 * v_max else "bottom",
+            fontsize=8,
+        )
+    # A profile falls from the upper left to the lower right: the upper right is free.
+    axes.text(
+        0.99,
+        0.99,
+        "\n".join(lines),
+        transform=axes.transAxes,
+        ha="right",
+        ma="left",
+        va="top",
+        fontsize=7 if len(lines) <= 14 else 5.5,
+        linespacing=1.4,
+    )
+    axes.set_ylim(0.0, v_max)
+    low, high = min(step.exchanged for step in steps), max(step.exchanged for step in steps)
+    wide = high - low or 1.0
+    axes.set_xlim(low - 0.05 * wide, high + 0.12 * wide)
+    axes.set_xlabel(f"{window.open_element} taken up per {subscripted(window.target)}")
+    axes.set_ylabel(voltage_label(window.open_element, window.charge))
+    axes.set_title(f"{subscripted(window.target)}, {window.source}", fontsize=9)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return axes
