@@ -5,9 +5,11 @@ Import it before numpy: it sets the number of threads.
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import platform
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -21,7 +23,7 @@ PACKAGES = ("nasicon-struct", "numpy", "scipy", "pymatgen", "pymatgen-core")
 
 
 def describe() -> dict[str, Any]:
-    """Return cores, CPU model, Python and package versions; no names of hosts, users or folders."""
+    """Return date, cores, CPU model, Python and package versions; no names of hosts, users or folders."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -36,6 +38,7 @@ def describe() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     return {
+        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "cores": os.cpu_count(),
         "cpu": model,
         "system": platform.system(),
@@ -59,6 +62,15 @@ def clock(function: Callable[[], Any], *, repeats: int = 3, least: float = 0.05)
                 break
         best = min(best, spent / calls)
     return best
+
+
+def race(*functions: Callable[[], Any], rounds: int = 5, least: float = 0.05) -> list[float]:
+    """Return the median CPU seconds of a call of each function; they take turns, so that noise hits all alike."""
+    times: list[list[float]] = [[] for _ in functions]
+    for _ in range(rounds):
+        for spent, function in zip(times, functions, strict=True):
+            spent.append(clock(function, repeats=1, least=least))
+    return [statistics.median(spent) for spent in times]
 
 
 def show(title: str, rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> None:
