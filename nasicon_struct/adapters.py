@@ -145,7 +145,7 @@ def write_structure(cell: Any, path: str | Path, format: str | None = None, *, f
     >>> write_structure(ordered, "ordered.cif")  # doctest: +SKIP
     """
     file = Path(path)
-    kind = _format(file, format)
+    kind = format_of(file, format)
     if file.exists() and not force:
         raise CellError(f"{file} exists; choose another name or set force to replace it")
     text = _WRITERS[kind](cell)
@@ -153,7 +153,26 @@ def write_structure(cell: Any, path: str | Path, format: str | None = None, *, f
     return file
 
 
-def _format(file: Path, given: str | None) -> str:
+def format_of(file: str | Path, given: str | None = None) -> str:
+    """Return the format in which :func:`write_structure` writes a file.
+
+    Parameters
+    ----------
+    file : str or Path
+    given : str, optional
+        The format asked for; otherwise the suffix or the name tells.
+
+    Returns
+    -------
+    str
+        One of ``FORMATS``.
+
+    Raises
+    ------
+    CellError
+        When the format is unknown.
+    """
+    file = Path(file)
     if given is not None:
         if given.lower() not in FORMATS:
             raise CellError(f"format is one of {', '.join(FORMATS)}, got {given[:40]!r}")

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "design": ("nasicon_struct.cli.design", "Everything about one composition, into one folder."),
     "check": ("nasicon_struct.cli.check", "Charge balance and site sums of a formula."),
     "build": ("nasicon_struct.cli.build", "A doped average cell as CIF."),
+    "order": ("nasicon_struct.cli.order", "Ordered cells of whole atoms, lowest in energy."),
     "phase": ("nasicon_struct.cli.phase", "Monoclinic or rhombohedral, with a probability."),
     "pattern": ("nasicon_struct.cli.pattern", "A calculated powder pattern."),
     "window": ("nasicon_struct.cli.window", "Stability windows against Na metal."),
