@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ _UNPHYSICAL_EV = -5.0
 _HIGH_EV = 0.5
 _SYMPREC_ANG = 0.05
 
+SYSTEMS = ("elements", "sulfides", "nasicon", "dopants")
+
 Key = tuple[tuple[str, int], ...]
 Record = dict[str, Any]
 
@@ -91,7 +93,7 @@ def system_of(key: Key) -> str:
     if len(elements) == 1:
         return "elements"
     if elements <= {"Na", "P", "S", "Sb", "Sn"}:
-        return "sulfides"
+        return "sulfides"  # with phosphides, antimonides and alloys, their competitors
     return "nasicon" if elements <= {"Na", "Zr", "Si", "P", "O"} else "dopants"
 
 
@@ -311,6 +313,13 @@ def refit_oxygen(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def with_compounds(rows: list[dict[str, Any]], systems: Container[str]) -> list[dict[str, Any]]:
+    """Keep the systems asked for, and the elements of their compounds: a hull of elements alone would mislead."""
+    rows = [row for row in rows if system_of(row["key"]) in systems]
+    bound = {symbol for row in rows if len(row["key"]) > 1 for symbol, _ in row["key"]}
+    return [row for row in rows if bound.issuperset(symbol for symbol, _ in row["key"])]
+
+
 def write(out: Path, level: str, rows: list[dict[str, Any]]) -> None:
     """Write the tables of a level, one per system."""
     tables: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -371,8 +380,10 @@ def write_cells(
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--out", type=click.Path(path_type=Path, exists=True), default=ENTRIES)
-def main(work: Path, out: Path) -> None:
+@click.option("--systems", default=",".join(SYSTEMS), show_default=True, help="Tables to write.")
+def main(work: Path, out: Path, systems: str) -> None:
     """Write all tables that the work folder allows."""
+    chosen = set(systems.split(","))
     with (ENTRIES / "mp2019-gga.csv").open(encoding="utf-8", newline="") as handle:
         gga = list(csv.DictReader(handle))
     known = {composition_key(parse_formula(row["formula"])): row["flag"] for row in gga}
@@ -387,13 +398,15 @@ def main(work: Path, out: Path) -> None:
         tables[model] = rows_of(records, references, names, known)
         if "O" in references:
             tables[model].append(oxygen_row(references["O"]))
+        tables[model] = with_compounds(tables[model], chosen)
         write(out, f"chgnet-{model}", tables[model])
         if model == "r2scan":
-            write_cells(out, records, references, names)
+            held = {row["source_id"] for row in tables[model]}
+            write_cells(out, [r for r in records if r["source_id"] in held], references, names)
     rows = delta_rows(tables["r2scan"], tables["pbe"], gga)
     for line in refit_oxygen(rows):
         click.echo(f"gga+delta-r2scan: {line}")
-    write(out, "gga+delta-r2scan", rows)
+    write(out, "gga+delta-r2scan", with_compounds(rows, chosen))
 
 
 def _spell(key: Key, spelled: Mapping[Key, str]) -> str:
