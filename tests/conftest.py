@@ -37,4 +37,9 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "candidates.csv").write_text(
         "formula\nNa3Zr2Si2PO12\nNa3.4Zr1.7Sc0.2Zn0.1Si2PO12\n", encoding="utf-8"
     )
+    (path / "space.toml").write_text(
+        '[dopants]\nelements = ["Sc", "Zn"]\nfrom = 0\nto = 0.4\nstep = 0.1\nat_most = 2\n\n'
+        "[si]\nfrom = 1.8\nto = 2.2\nstep = 0.2\n",
+        encoding="utf-8",
+    )
     return path

@@ -307,6 +307,11 @@ def read_screen(path: str | Path) -> pd.DataFrame:
     path : str or Path
         A result of :func:`screen` or of ``nasicon-struct screen``.
 
+    Returns
+    -------
+    pandas DataFrame
+        Columns as in ``nasicon_struct.screening.COLUMNS``.
+
     Raises
     ------
     ScreeningError
