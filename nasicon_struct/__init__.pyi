@@ -43,9 +43,13 @@ from .metric import MonoclinicDistortion as MonoclinicDistortion
 from .metric import monoclinic_distortion as monoclinic_distortion
 from .metric import to_monoclinic as to_monoclinic
 from .metric import to_rhombohedral as to_rhombohedral
+from .ordering import ArrangementCount as ArrangementCount
+from .ordering import Arrangements as Arrangements
 from .ordering import CandidateSupercell as CandidateSupercell
 from .ordering import OrderedCell as OrderedCell
 from .ordering import candidate_supercells as candidate_supercells
+from .ordering import count_arrangements as count_arrangements
+from .ordering import enumerate_arrangements as enumerate_arrangements
 from .ordering import order_cell as order_cell
 from .parents import list_parents as list_parents
 from .parents import load_parent as load_parent

@@ -160,7 +160,7 @@ def list_swaps(phi, order, low, high, sub_of, allowed, charge, pair, swaps, delt
 
 @compiled
 def descend(q, phi, order, species, low, high, sub_of, allowed, charge, pair, swaps, deltas, double):  # type: ignore[no-untyped-def]
-    """Go down over the best single swaps, then, if ``double``, over the best two at once, until none gains.
+    """Go down over the best single swaps, then, if ``double``, over two at once, until none gains.
 
     ``swaps`` (capacity, 2) and ``deltas`` (capacity,) are scratch space for every unlike pair.
     """
@@ -177,29 +177,58 @@ def descend(q, phi, order, species, low, high, sub_of, allowed, charge, pair, sw
             exchange(u, v, charge[species[v]] - charge[species[u]], q, phi, pair, order)
         if not double:
             return
-        # two swaps on four different places; the interaction of the two is what a single swap cannot see
-        ranking = np.argsort(deltas[:n], kind="mergesort")
-        lowest = -_GAIN
-        first, second = -1, -1
-        for i in range(1, n):
-            x = ranking[i]
-            u, v = swaps[x, 0], swaps[x, 1]
-            row_a = pair[order[u]]
-            row_b = pair[order[v]]
-            dq = charge[species[v]] - charge[species[u]]
-            for j in range(i):
-                y = ranking[j]
-                w, z = swaps[y, 0], swaps[y, 1]
-                if u in (w, z) or v in (w, z):
-                    continue
-                c, d = order[w], order[z]
-                other = charge[species[z]] - charge[species[w]]
-                delta = deltas[x] + deltas[y] + dq * other * (row_a[c] - row_a[d] - row_b[c] + row_b[d])
-                if delta < lowest:
-                    lowest = delta
-                    first, second = x, y
-        if first < 0:
+        if not double_swap(q, phi, order, species, charge, pair, swaps, deltas, n):
             return
-        for x in (first, second):
-            u, v = swaps[x, 0], swaps[x, 1]
-            exchange(u, v, charge[species[v]] - charge[species[u]], q, phi, pair, order)
+
+
+@compiled
+def double_swap(q, phi, order, species, charge, pair, swaps, deltas, n):  # type: ignore[no-untyped-def]
+    """Make the first gaining pair of swaps on four different places, cheap swaps first; False when none gains.
+
+    ``swaps`` and ``deltas`` hold the ``n`` single swaps. The interaction of two swaps, which a single swap cannot
+    see, is ``dq dq' (A_ac - A_ad - A_bc + A_bd)``; it is at least ``-|dq'|`` times the spread of
+    ``dq (A_a - A_b)`` over the sites, so pairs that cannot gain by this bound are passed over.
+    """
+    ranking = np.argsort(deltas[:n], kind="mergesort")
+    step = np.empty(n)
+    spread = np.empty(n)
+    widest, largest = 0.0, 0.0
+    for i in range(n):
+        u, v = swaps[ranking[i], 0], swaps[ranking[i], 1]
+        step[i] = charge[species[v]] - charge[species[u]]
+        row_a = pair[order[u]]
+        row_b = pair[order[v]]
+        top = -np.inf
+        bottom = np.inf
+        for c in range(row_a.shape[0]):
+            if c != order[u] and c != order[v]:
+                gap = row_a[c] - row_b[c]
+                top = max(top, gap)
+                bottom = min(bottom, gap)
+        spread[i] = abs(step[i]) * (top - bottom)
+        widest = max(widest, spread[i])
+        largest = max(largest, abs(step[i]))
+    for i in range(1, n):
+        x = ranking[i]
+        delta_x = deltas[x]
+        if delta_x + deltas[ranking[0]] - widest * largest >= -_GAIN:
+            return False
+        u, v = swaps[x, 0], swaps[x, 1]
+        row_a = pair[order[u]]
+        row_b = pair[order[v]]
+        for j in range(i):
+            y = ranking[j]
+            reach = delta_x + deltas[y] + _GAIN
+            if reach >= spread[i] * largest:
+                break
+            if reach >= spread[i] * abs(step[j]) or reach >= spread[j] * abs(step[i]):
+                continue
+            w, z = swaps[y, 0], swaps[y, 1]
+            if u in (w, z) or v in (w, z):
+                continue
+            c, d = order[w], order[z]
+            if reach + step[i] * step[j] * (row_a[c] - row_a[d] - row_b[c] + row_b[d]) < 0.0:
+                exchange(u, v, step[i], q, phi, pair, order)
+                exchange(w, z, step[j], q, phi, pair, order)
+                return True
+    return False

@@ -164,9 +164,9 @@ def group_orders(problem: OrderingProblem, g: int) -> _UInt8:
     orders = list_orders(group_counts(problem, g))
     here = slice(int(problem.start[g]), int(problem.start[g + 1]))
     allowed = problem.allowed[problem.first_species[g] : problem.first_species[g + 1], here]
-    keep: NDArray[np.bool_] = np.ones(len(orders), dtype=np.bool_)
+    keep = np.ones(len(orders), dtype=np.bool_)
     if not allowed.all():
-        keep = allowed[orders, np.arange(orders.shape[1])].all(axis=1)
+        keep[:] = allowed[orders, np.arange(orders.shape[1])].all(axis=1)
     occupied = problem.occupied[problem.first_species[g] : problem.first_species[g + 1]]
     inside = problem.excluded - problem.start[g]
     inside = inside[((inside >= 0) & (inside < orders.shape[1])).all(axis=1)]
