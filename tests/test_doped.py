@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pytest
 from ase.calculators.lj import LennardJones
+from click.testing import CliRunner
 
 from nasicon_struct.cell import build_average_cell
+from nasicon_struct.cli.design import command
 from nasicon_struct.design import design, write_report
 from nasicon_struct.doped import DopedStability, doped_stability, mixing_entropy_ev_per_k_per_atom
 from nasicon_struct.entries import load_entries, reference_energies
@@ -163,3 +166,10 @@ def test_the_design_folder_holds_the_relaxed_cell(tmp_path):
     assert data["e_above_hull_ev_per_atom"] == pytest.approx(report.relaxed.e_above_hull_ev_per_atom)
     assert len(data["orderings"]) == 1
     assert "## Relaxed cells" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_command_names_the_missing_package(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "chgnet.model", None)  # as where it is not installed
+    shown = CliRunner().invoke(command, ["Na3Zr2Si2PO12", "--relax", "--out", str(tmp_path)])
+    assert shown.exit_code != 0
+    assert "mlip" in str(shown.exception) + shown.output
