@@ -1,7 +1,7 @@
-"""Draw every figure of docs/stability.md again.
+"""Draw every figure of docs/stability.md again, and write its tables.
 
-python scripts/make_stability_figures.py                    # all of them, into docs/figures
-python scripts/make_stability_figures.py windows profile    # only these
+python scripts/make_stability_figures.py                    # all, into docs/figures, and the tables
+python scripts/make_stability_figures.py windows profile    # only these figures
 python scripts/make_stability_figures.py --folder FOLDER --suffix .pdf
 """
 
@@ -12,32 +12,37 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import numpy as np
+from tabulate import tabulate
 
 import nasicon_struct as ns
 from nasicon_struct.interface import judge
 from nasicon_struct.plotting.labels import subscripted
 
-FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = DOCS / "stability.md"
 GGA = "mp2019-gga"
 R2SCAN = "chgnet-r2scan"
+#: Electrolyte and level; the oxides are in the GGA set alone.
+CASES = (
+    ("Na3PS4", GGA),
+    ("Na3PS4", R2SCAN),
+    ("Na3SbS4", GGA),
+    ("Na3SbS4", R2SCAN),
+    ("NaZr2P3O12", GGA),
+    ("Na3Zr2Si2PO12", GGA),
+    ("Na4Zr2Si3O12", GGA),
+)
+SULFIDES = ("Na3SbS4", "Na3PS4")
+#: Electrode and its voltage against sodium. Na15Sn4: plateau with Na9Sn4 at 363 K, T. Yamamoto et al., J. Power
+#: Sources 237 (2013) 98.
+ANODES = (("Na", 0.0), ("Na15Sn4", 0.08))
+CATHODES = ("S", "Na2S")
 
 
 def windows() -> Any:
     """Draw electrolytes at two levels, with intervals and published values."""
-    chosen = (
-        ("Na3PS4", GGA),
-        ("Na3PS4", R2SCAN),
-        ("Na3SbS4", GGA),
-        ("Na3SbS4", R2SCAN),
-        ("NaZr2P3O12", GGA),
-        ("Na3Zr2Si2PO12", GGA),
-        ("Na4Zr2Si3O12", GGA),
-    )
-    return ns.plot_windows([ns.stability_window(target, source) for target, source in chosen])
+    return ns.plot_windows([ns.stability_window(target, source) for target, source in CASES])
 
 
 def profile() -> Any:
@@ -70,17 +75,102 @@ def interface_map() -> Any:
 def interphases() -> Any:
     """Draw what two sulfides become at electrodes; the alloy counts by its potential."""
     found, labels = [], []
-    for electrolyte in ("Na3SbS4", "Na3PS4"):
-        for electrode, voltage_v in (("Na", 0.0), ("Na$_{15}$Sn$_4$", 0.1)):
+    for electrolyte in SULFIDES:
+        for electrode, voltage_v in ANODES:
             found.append(ns.interphase(electrolyte, R2SCAN, voltage_v=voltage_v))
-            labels.append(f"{subscripted(electrolyte)} | {electrode}, {voltage_v:g} V")
-        for electrode in ("S", "Na2S"):
-            pair = ns.interface_reactions(electrolyte, electrode, R2SCAN)
-            found.append(
-                judge(pair.strongest_mutual.products, electrolyte=pair.a, unchanged=bool(pair.is_stable))
-            )
+            labels.append(f"{subscripted(electrolyte)} | {subscripted(electrode)}, {voltage_v:g} V")
+        for electrode in CATHODES:
+            found.append(verdict(ns.interface_reactions(electrolyte, electrode, R2SCAN)))
             labels.append(f"{subscripted(electrolyte)} | {subscripted(electrode)}")
     return ns.plot_interphases(found, labels=labels)
+
+
+def verdict(pair: Any) -> Any:
+    """Judge the products of the ratio at which two materials give off most together."""
+    unchanged = pair.mutual_driving_force_ev_per_atom < 1e-8
+    return judge(pair.strongest_mutual.products, electrolyte=pair.a, unchanged=unchanged)
+
+
+def window_table() -> str:
+    """Return the windows as a Markdown table."""
+    rows = []
+    for target, source in CASES:
+        window = ns.stability_window(target, source)
+        rows.append(
+            [
+                target,
+                f"`{source}`",
+                f"{1000 * window.e_above_hull_ev_per_atom:.1f}",
+                _limit(window.reduction_v, window.uncertainty.reduction_v_interval),
+                " + ".join(window.reduction_products),
+                _limit(window.oxidation_v, window.uncertainty.oxidation_v_interval),
+                " + ".join(window.oxidation_products),
+                f"{100 * window.uncertainty.probability_stable:.0f} %",
+            ]
+        )
+        rows += [
+            [target, "published", "", _number(found.reduction_v), "", _number(found.oxidation_v), "", ""]
+            for found in ns.published_windows(target)
+            if found.is_computed and (target, source) == [case for case in CASES if case[0] == target][-1]
+        ]
+    headers = [
+        "",
+        "energies",
+        "above hull, meV/atom",
+        "reduction, V",
+        "to",
+        "oxidation, V",
+        "to",
+        "stable in",
+    ]
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _limit(value: float | None, interval: tuple[float, float] | None) -> str:
+    text = "none" if value is None else f"{value:.3f}"
+    return text if interval is None else f"{text} ({interval[0]:.2f} to {interval[1]:.2f})"
+
+
+def interface_table() -> str:
+    """Return the interfaces of two sulfides as a Markdown table."""
+    rows = []
+    for electrolyte in SULFIDES:
+        for source in (GGA, R2SCAN):
+            for electrode, voltage_v in ANODES:
+                layer = ns.interphase(electrolyte, source, voltage_v=voltage_v)
+                given = "" if voltage_v else f"{_given_off(electrolyte, electrode, source):.0f}"
+                at = f"{electrode}, {voltage_v:g} V"
+                rows.append([electrolyte, at, f"`{source}`", given, _products(layer), layer.verdict])
+            for electrode in CATHODES:
+                layer = verdict(ns.interface_reactions(electrolyte, electrode, source))
+                given = f"{_given_off(electrolyte, electrode, source):.0f}"
+                rows.append([electrolyte, electrode, f"`{source}`", given, _products(layer), layer.verdict])
+    headers = ["electrolyte", "electrode", "energies", "meV/atom", "products", "verdict"]
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
+
+
+def _given_off(electrolyte: str, electrode: str, source: str) -> float:
+    pair = ns.interface_reactions(electrolyte, electrode, source)
+    return 1000 * float(pair.mutual_driving_force_ev_per_atom)
+
+
+def _products(layer: Any) -> str:
+    return "" if layer.verdict == "none" else " + ".join(part.formula for part in layer.products)
+
+
+def write_tables() -> None:
+    """Put the tables between their marks in the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, table in (("windows", window_table()), ("interfaces", interface_table())):
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        head, _, rest = text.partition(begin)
+        tail = rest.partition(end)[2]
+        text = f"{head}{begin}\n{table}\n{end}{tail}"
+    PAGE.write_text(text, encoding="utf-8")
 
 
 DRAWN: dict[str, Callable[[], Any]] = {
@@ -98,7 +188,7 @@ def main() -> None:
     """Draw what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(DRAWN)} [default: all]")
-    parser.add_argument("--folder", type=Path, default=FIGURES, help="where to write")
+    parser.add_argument("--folder", type=Path, default=DOCS / "figures", help="where to write")
     parser.add_argument("--suffix", default=".png", help="format")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(DRAWN))
@@ -110,6 +200,9 @@ def main() -> None:
         axes = DRAWN[name]()
         axes.figure.savefig(file, dpi=150, metadata={"Software": None} if options.suffix == ".png" else None)
         print(file)
+    if not options.names and options.folder == DOCS / "figures":
+        write_tables()
+        print(PAGE)
 
 
 if __name__ == "__main__":
