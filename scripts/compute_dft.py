@@ -92,7 +92,7 @@ def compute(line, cutoff, density, txt):
 
 
 def export(work):
-    """Write the table of what is done; phases whose elements lack a reference are left out."""
+    """Write the table of what is done; without the references of its elements a phase has no formation energy."""
     found = [json.loads(path.read_text()) for path in sorted(work.glob("*.json"))]
     by_id = {record["source_id"]: record for record in found}
     references = {}
@@ -103,17 +103,17 @@ def export(work):
     rows = []
     for record in found:
         symbols = record["symbols"]
-        if not set(symbols) <= set(references):
-            continue
-        energy = record["energy_ev_per_atom"] - sum(references[s] for s in symbols) / len(symbols)
-        element = len(set(symbols)) == 1
+        element, formation = len(set(symbols)) == 1, ""
+        if set(symbols) <= set(references):
+            energy = record["energy_ev_per_atom"] - sum(references[s] for s in symbols) / len(symbols)
+            formation = "%.5f" % (0.0 if element else energy)
         rows.append(
             {
                 "formula": record["formula"],
                 "polymorph": record["space_group"],
                 "n_atoms": len(symbols),
                 "energy_ev_per_atom": "{:.5f}".format(record["energy_ev_per_atom"]),
-                "formation_energy_ev_per_atom": "%.5f" % (0.0 if element else energy),
+                "formation_energy_ev_per_atom": formation,
                 "volume_ang3_per_atom": "{:.4f}".format(record["volume_ang3_per_atom"]),
                 "cutoff_ev": record["cutoff_ev"],
                 "kpoints": "x".join(str(n) for n in record["kpoints"]),
@@ -124,7 +124,7 @@ def export(work):
                 "source": "single point on the cell of chgnet-r2scan-cells.jsonl",
             }
         )
-    rows.sort(key=lambda row: (row["formula"], float(row["formation_energy_ev_per_atom"])))
+    rows.sort(key=lambda row: (row["formula"], float(row["energy_ev_per_atom"])))
     path = ENTRIES / "gpaw-r2scan.csv"
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, COLUMNS.split(), lineterminator="\n")

@@ -8,6 +8,7 @@ table differs.
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 import re
 import sys
@@ -185,30 +186,99 @@ def table_volumes() -> str:
     return tabulate(rows, heads, tablefmt="pipe", disable_numparse=True)
 
 
-def table_dft() -> str:
-    """The potential against DFT on the same cells."""
-    if "gpaw-r2scan" not in levels():
-        return "No DFT rows yet."
-    potential = {e.entry_id: e for e in load_entries(source="chgnet-r2scan", exclude_flags=())}
+#: Steps between phases, as (left, right): those that limit the electrolytes, and simpler ones beside them.
+REACTIONS: tuple[tuple[dict[str, float], dict[str, float]], ...] = (
+    ({"Na": 3, "P": 1}, {"Na3P": 1}),
+    ({"Na": 3, "Sb": 1}, {"Na3Sb": 1}),
+    ({"Na": 1, "P": 1}, {"NaP": 1}),
+    ({"NaS": 2, "Na": 2}, {"Na2S": 2}),
+    ({"Na3PS4": 1, "Na": 5}, {"Na2S": 4, "P": 1}),
+    ({"Na3PS4": 1, "Na": 8}, {"Na2S": 4, "Na3P": 1}),
+    ({"Na3SbS4": 1, "Na": 5}, {"Na2S": 4, "Sb": 1}),
+    ({"NaSbS2": 1, "Na": 3}, {"Na2S": 2, "Sb": 1}),
+    ({"Na3SbS4": 1, "Na": 1}, {"Na3SbS3": 1, "NaS": 1}),
+    ({"Na3SbS3": 1, "Na": 3}, {"Na2S": 3, "Sb": 1}),
+    ({"NaSbS2": 1, "NaS": 2}, {"Na3SbS4": 1}),
+)
+
+
+def dft_rows() -> list[dict[str, str]]:
+    """Return the rows of the DFT table, empty where there is none."""
+    path = reference.structures_dir() / "entries" / "gpaw-r2scan.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def _potential_energies() -> dict[str, float]:
+    """Return the potential's absolute energies by starting structure, eV per atom."""
+    found = {}
+    for path in sorted((reference.structures_dir() / "entries").glob("chgnet-r2scan-*.csv")):
+        with path.open(encoding="utf-8", newline="") as handle:
+            found |= {row["source_id"]: float(row["energy_ev_per_atom"]) for row in csv.DictReader(handle)}
+    return found
+
+
+def _step(left: dict[str, float], right: dict[str, float], energies: dict[str, float]) -> float:
+    """Return the reaction energy, eV, from energies per atom."""
+
+    def total(side: dict[str, float]) -> float:
+        return sum(n * float(sum(parse_formula(f).values())) * energies[f] for f, n in side.items())
+
+    return total(right) - total(left)
+
+
+def table_reactions() -> str:
+    """Steps by DFT and by the potential, on the same cells; no reference of S or O is in them."""
+    potential = _potential_energies()
+    dft: dict[str, float] = {}
+    other: dict[str, float] = {}
+    for row in dft_rows():
+        energy = float(row["energy_ev_per_atom"])
+        if energy < dft.get(row["formula"], math.inf):
+            dft[row["formula"]], other[row["formula"]] = energy, potential[row["source_id"]]
     rows, differences = [], []
-    for entry in load_entries(source="gpaw-r2scan", exclude_flags=()):
-        other = potential.get(entry.entry_id)
-        if other is None or entry.is_element:
+    for left, right in REACTIONS:
+        if not {*left, *right} <= set(dft):
             continue
-        difference = 1000 * (other.energy_ev_per_atom - entry.energy_ev_per_atom)
-        differences.append(difference)
-        energies = (entry.energy_ev_per_atom, other.energy_ev_per_atom)
-        rows.append(
-            [entry.formula, entry.polymorph, *(f"{1000 * e:.0f}" for e in energies), f"{difference:+.0f}"]
-        )
+        atoms = sum(n * float(sum(parse_formula(f).values())) for f, n in left.items())
+        energies = [_step(left, right, found) for found in (dft, other)]
+        charge = left.get("Na", 0.0)
+        texts = [f"{-energy / charge:.3f}" if charge else "" for energy in energies]
+        differences.append(1000 * (energies[1] - energies[0]) / atoms)
+        sides = [" + ".join(f"{n:g} {f}" if n != 1 else f for f, n in side.items()) for side in (left, right)]
+        rows.append([" -> ".join(sides), *texts, f"{differences[-1]:+.0f}"])
+    if not rows:
+        return "No DFT rows yet."
     text = tabulate(
-        sorted(rows),
-        ["phase", "form", "GPAW", "CHGNet", "difference"],
+        rows,
+        ["step", "GPAW, V", "CHGNet, V", "CHGNet - GPAW, meV per atom of the step"],
         tablefmt="pipe",
         disable_numparse=True,
     )
-    mean, size = np.mean(differences), np.mean(np.abs(differences))
-    return f"{text}\n\nMean difference {mean:+.0f}, mean absolute difference {size:.0f} meV/atom."
+    return f"{text}\n\nMean size of the difference {np.mean(np.abs(differences)):.0f} meV per atom."
+
+
+def table_dft() -> str:
+    """What DFT rows there are, with formation energies where the elements are done."""
+    potential = {e.entry_id: e for e in load_entries(source="chgnet-r2scan", exclude_flags=())}
+    rows = []
+    for row in dft_rows():
+        formation, other = row["formation_energy_ev_per_atom"], potential[row["source_id"]].energy_ev_per_atom
+        texts = ["", "", ""]
+        if formation and row["flags"] != "element":
+            energy = float(formation)
+            texts = [f"{1000 * energy:.0f}", f"{1000 * other:.0f}", f"{1000 * (other - energy):+.0f}"]
+        grid = [row["cutoff_ev"].removesuffix(".0"), row["kpoints"]]
+        rows.append(
+            [row["formula"], row["polymorph"], row["n_atoms"], *grid, row["energy_ev_per_atom"], *texts]
+        )
+    if not rows:
+        return "No DFT rows yet."
+    heads = ["phase", "form", "atoms", "cut-off, eV", "k-points", "energy, eV/atom"]
+    heads += ["formation, meV/atom", "CHGNet", "difference"]
+    return tabulate(rows, heads, tablefmt="pipe", disable_numparse=True)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -218,6 +288,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "windows": table_windows,
     "volumes": table_volumes,
     "dft": table_dft,
+    "reactions": table_reactions,
 }
 
 

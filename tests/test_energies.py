@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -281,3 +282,42 @@ def test_the_potential_gives_the_shipped_numbers(name):
     again = relax(start, "r2scan", fmax=0.01, max_steps=300)
     assert again["converged"]
     assert again["energy_ev_per_atom"] == pytest.approx(cell["energy_ev_per_atom"], abs=1e-3)
+
+
+def test_dft_rows_say_what_they_are_and_use_the_shipped_cells():
+    by_id = {item["source_id"]: item for item in cells()}
+    rows = rows_of("gpaw-r2scan")
+    assert {"Na", "P", "Sb", "Na2S", "Na3PS4", "Na3SbS4"} <= {row["formula"] for row in rows}
+    for row in rows:
+        cell = by_id[row["source_id"]]
+        assert row["model"] == "GPAW r2SCAN"
+        assert int(row["n_atoms"]) == len(cell["symbols"])
+        volume = abs(np.linalg.det(np.array(cell["cell_ang"]))) / len(cell["symbols"])
+        assert float(row["volume_ang3_per_atom"]) == pytest.approx(volume, rel=1e-4)
+    assert any("incomplete" in note for note in entry_source("gpaw-r2scan").notes)
+
+
+def test_dft_and_the_potential_agree_on_the_reduction_of_na3ps4():
+    """Na3PS4 + 5 Na -> 4 Na2S + P: no reference of S is in it."""
+    steps = {}
+    for level in ("gpaw-r2scan", POTENTIAL):
+        found: dict[str, float] = {}
+        for row in rows_of(level):
+            energy = float(row["energy_ev_per_atom"])
+            if row["source_id"] in {r["source_id"] for r in rows_of("gpaw-r2scan")}:
+                found[row["formula"]] = min(energy, found.get(row["formula"], np.inf))
+        steps[level] = -(12 * found["Na2S"] + found["P"] - 8 * found["Na3PS4"] - 5 * found["Na"]) / 5
+    assert steps["gpaw-r2scan"] == pytest.approx(1.38, abs=0.01)
+    assert steps[POTENTIAL] == pytest.approx(steps["gpaw-r2scan"], abs=0.08)
+
+
+@pytest.mark.slow
+def test_dft_gives_the_shipped_energy_of_na2s(tmp_path):
+    if shutil.which("gpaw") is None:
+        pytest.skip("GPAW is not installed")
+    script = Path(__file__).resolve().parent.parent / "scripts" / "compute_dft.py"
+    arguments = ["gpaw", "python", "--", str(script), "--work", str(tmp_path), "--only", "Na2S"]
+    subprocess.run(arguments, check=True, capture_output=True, cwd=tmp_path)
+    record = json.loads((tmp_path / "Na2S.json").read_text(encoding="utf-8"))
+    (row,) = [item for item in rows_of("gpaw-r2scan") if item["source_id"] == "Na2S"]
+    assert record["energy_ev_per_atom"] == pytest.approx(float(row["energy_ev_per_atom"]), abs=1e-3)
