@@ -10,43 +10,56 @@ from typing import Any
 import click
 
 from nasicon_struct.cli.common import echo_json, json_option
-from nasicon_struct.cli.window import choose_entries
+from nasicon_struct.cli.energies import choose_entries, entries_options
 
 EPILOG = """\b
 Examples:
   nasicon-struct interface Na3SbS4 Na
+  nasicon-struct interface Na3SbS4 Na15Sn4
+  nasicon-struct interface Na3SbS4 S --source mp2019-gga --figure mixing.png
   nasicon-struct interface Na3PS4 S --voltage 1.8
   nasicon-struct interface Na3SbS4 Na3PS4 --map --figure map.png
+  nasicon-struct interface Na3PS4 P2S5 --entries my_energies.csv --json
+
+\b
+Energies are per atom of both materials. The column "together" is the part that
+needs both: what either would give off alone is left out.
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("a", metavar="ELECTROLYTE")
 @click.argument("b", metavar="ELECTRODE")
-@click.option("--voltage", "voltage_v", type=float, metavar="V", help="Open to the element at this voltage.")
-@click.option("--open-element", default="Na", show_default=True, help="Element exchanged at a voltage.")
 @click.option(
-    "--source", metavar="NAME", help="Embedded energies to use [default: by the elements, see cite and docs]."
+    "--voltage",
+    "voltage_v",
+    type=float,
+    metavar="V",
+    help="Let the open element come and go at this voltage against its metal [default: closed].",
 )
 @click.option(
-    "--entries",
-    "entries_file",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Energies from a CSV (formula, formation_energy_ev_per_atom) or JSON of pymatgen entries.",
+    "--open-element",
+    default="Na",
+    show_default=True,
+    metavar="ELEMENT",
+    help="Element exchanged at a voltage.",
 )
+@entries_options
 @click.option(
     "--reservoir",
     "reservoirs",
     metavar="S|O2:T:P",
     multiple=True,
-    help="Hold an element: S (in excess), or a gas as O2:298.15K:0.21bar.",
+    help="Fix one more element: S for an excess of sulfur, O2:298.15K:0.21bar for a gas.",
 )
-@click.option("--map", "as_map", is_flag=True, help="Draw the map of voltage against mixing ratio.")
+@click.option(
+    "--map", "as_map", is_flag=True, help="Draw all voltages against the mixing ratio, into --figure."
+)
 @click.option(
     "--figure",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw the mixing curve, or the map, into this file.",
+    metavar="FILE",
+    help="Draw the reaction energy against the mixing ratio, or the map (png, pdf, svg).",
 )
 @json_option
 def command(
@@ -61,7 +74,10 @@ def command(
     figure: Path | None,
     as_json: bool,
 ) -> None:
-    """Give what two materials form in every mixing ratio, and whether the products pass electrons."""
+    """What do two materials form where they touch, and can that layer stop growing?
+
+    All mixing ratios at which the products change, with balanced reactions, and whether the products pass electrons.
+    """
     from nasicon_struct.interface import interface_map, interface_reactions, judge
     from nasicon_struct.stability import parse_reservoir
 
@@ -103,39 +119,9 @@ def _print(result: Any, verdict: Any) -> None:
     from tabulate import tabulate
 
     at = "closed" if result.voltage_v is None else f"at {result.voltage_v:g} V against {result.open_element}"
-    click.echo(f"{result.a} | {result.b}, {at}")
-    if result.is_stable:
-        click.echo("- no mixture reacts")
-    elif result.is_stable is None:
-        click.echo(
-            "- not known: no mixture of these phases reacts, but the energies lack one of the materials"
-        )
-    else:
-        for name, energy, kink in (
-            ("driving force", result.driving_force_ev_per_atom, result.strongest),
-            ("of it needs both", result.mutual_driving_force_ev_per_atom, result.strongest_mutual),
-        ):
-            click.echo(
-                f"- {name}: {1000 * energy:.1f} meV/atom at most, at a share of {kink.fraction_b:.3f} of the "
-                "atoms "
-                f"from {result.b}"
-            )
-    for name, above in (
-        (result.a, result.e_above_hull_a_ev_per_atom),
-        (result.b, result.e_above_hull_b_ev_per_atom),
-    ):
-        if above:
-            click.echo(f"- {name} alone lies {1000 * above:.1f} meV/atom above the hull")
-    click.echo(f"- electrons: {verdict.sentence}")
-    for sentence in verdict.observed:
-        click.echo(f"- reported: {sentence}")
-    click.echo(f"- energies: {result.source}{', ' + result.level if result.level else ''}")
-    for held in result.reservoirs:
-        click.echo(f"- held: {held}")
-    for note in result.notes:
-        click.echo(f"- note: {note}")
-    if result.missing:
-        click.echo(f"- known phases that these energies lack: {', '.join(result.missing)}")
+    click.echo(f"{result.a} | {result.b}, {at}: {_headline(result)}")
+    click.echo(f"Energies: {result.source}{', ' + result.level if result.level else ''}")
+    click.echo()
     rows = [
         [
             f"{kink.fraction_b:.4f}",
@@ -145,8 +131,39 @@ def _print(result: Any, verdict: Any) -> None:
         ]
         for kink in result.kinks
     ]
-    headers = [f"share of {result.b}", "meV/atom", "mutual", "reaction"]
+    headers = [f"share of {result.b}", "meV/atom", "together", "reaction"]
     click.echo(tabulate(rows, headers, disable_numparse=True, colalign=("right",) * 3 + ("left",)))
+    click.echo()
+    for line in _remarks(result, verdict):
+        click.echo(f"- {line}")
+
+
+def _headline(result: Any) -> str:
+    if result.is_stable:
+        return "no reaction at any ratio"
+    if result.is_stable is None:
+        return "not known, since the energies lack one of the materials; its mixtures with the other do not react"
+    force, kink = 1000 * result.mutual_driving_force_ev_per_atom, result.strongest_mutual
+    if force < 1e-5:
+        return "no reaction with each other"
+    return f"up to {force:.1f} meV/atom given off together, at a share of {kink.fraction_b:.3f} of {result.b}"
+
+
+def _remarks(result: Any, verdict: Any) -> list[str]:
+    lines = [verdict.sentence]
+    for name, above in (
+        (result.a, result.e_above_hull_a_ev_per_atom),
+        (result.b, result.e_above_hull_b_ev_per_atom),
+    ):
+        if above:
+            where = "above the hull" if result.voltage_v is None else "above the hull at this voltage"
+            lines.append(f"{name} alone lies {1000 * above:.1f} meV/atom {where}")
+    lines += [f"reported: {sentence}" for sentence in verdict.observed]
+    lines += [f"held fixed: {held}" for held in result.reservoirs]
+    lines += list(result.notes)
+    if result.missing:
+        lines.append(f"known phases that these energies lack: {', '.join(result.missing)}")
+    return lines
 
 
 def summary(result: Any, verdict: Any) -> dict[str, Any]:

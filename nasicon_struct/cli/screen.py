@@ -107,7 +107,7 @@ def command(
     if list_columns:
         _list_columns(as_json=as_json)
         return
-    from nasicon_struct.cli.window import choose_entries
+    from nasicon_struct.cli.energies import choose_entries
     from nasicon_struct.screening import CHUNK_ROWS
 
     options |= {
