@@ -20,12 +20,17 @@ from nasicon_struct.metric.basis import (
     to_monoclinic,
     to_rhombohedral,
 )
-from nasicon_struct.metric.distortion import MonoclinicDistortion, monoclinic_distortion
+from nasicon_struct.metric.distortion import (
+    MonoclinicDistortion,
+    conventional_distortion,
+    monoclinic_distortion,
+)
 
 __all__ = [
     "HEX_TO_MONO",
     "ORIGIN_SHIFT",
     "MonoclinicDistortion",
+    "conventional_distortion",
     "hexagonal_to_monoclinic_cell",
     "monoclinic_cell_from_distortion",
     "monoclinic_distortion",

@@ -15,7 +15,14 @@ from pymatgen.core.structure import Structure
 
 from nasicon_struct.errors import CellError
 from nasicon_struct.metric.basis import HEX_TO_MONO, rhombohedron_to_hexagonal
-from nasicon_struct.metric.lattices import SHORT_COMBINATIONS, FloatArray, as_cell, overlattices, short_basis
+from nasicon_struct.metric.lattices import (
+    SHORT_COMBINATIONS,
+    FloatArray,
+    as_cell,
+    cell_vectors,
+    overlattices,
+    short_basis,
+)
 
 #: Volume of the primitive lattice (two formula units), cubic angstrom, from likely to barely possible.
 #: Oxide NASICONs have 412 (NaGe2(PO4)3) to 545 (Na3.4Zr2Si2.4P0.6O12), see the literature table.
@@ -328,6 +335,36 @@ def monoclinic_distortion(
         off_monoclinic_deg=max(abs(conventional.alpha - 90.0), abs(conventional.gamma - 90.0)),
         lattice_points=index,
         transformation=tuple(tuple(float(x) for x in row) for row in change),
+    )
+
+
+def conventional_distortion(a: float, b: float, c: float, beta: float) -> MonoclinicDistortion:
+    """Return the distortion of a cell known to be in the C2/c setting, without a search for another one.
+
+    Where c_h is near sqrt(6) a_h the lattice is nearly face-centred cubic, and :func:`monoclinic_distortion` may
+    find a threefold axis other than the one meant.
+
+    Parameters
+    ----------
+    a, b, c, beta : float
+        Angstrom and degree, axes as in :data:`HEX_TO_MONO`.
+    """
+    vectors = cell_vectors((a, b, c, beta))
+    strain, a_h, c_h = _metric_strain(np.linalg.inv(HEX_TO_MONO.T) @ vectors)
+    delta1, delta2 = _deltas(vectors)
+    return MonoclinicDistortion(
+        delta1=delta1,
+        delta2=delta2,
+        strain_norm=strain,
+        nearest_a_h_ang=a_h,
+        nearest_c_h_ang=c_h,
+        a_ang=a,
+        b_ang=b,
+        c_ang=c,
+        beta_deg=beta,
+        off_monoclinic_deg=0.0,
+        lattice_points=2,
+        transformation=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
     )
 
 

@@ -30,10 +30,6 @@ MODEL_PRIOR: Final = {"rhombohedral": 0.45, "monoclinic": 0.40, "mixed": 0.15}
 #: Cells labelled C2/c whose metric has the wrong sign (Xun et al. 2025, SI Table S3: delta2 = +0.0044) get
 #: this weight in the prior of the distortion, with these means and standard deviations of delta1 and delta2.
 WRONG_SIGN: Final = (0.10, (0.002, 0.0015), (0.003, 0.0025))
-#: ln of the intensities of 104 and 024 over that of 110: mean and standard deviation, from NaZr2P3O12 (Hong
-#: 1976; -0.27, -0.73), Na3.35Zr2Si2.35P0.65O12 (Boilot 1988; 0.37, -0.23) and Subramanian 1985 (0.34,
-#: -0.18), widened for texture.
-LINE_RATIOS: Final = ((0.15, 0.5), (-0.4, 0.5))
 #: Probability that a beam whose K-alpha2 content is not known holds it.
 DOUBLET_PRIOR: Final = 0.85
 #: Line shapes are never known exactly: standard deviation of the model, relative to the signal of the lines.
@@ -104,16 +100,6 @@ def prior_correction(solution: Solution) -> float:
     return math.log(max(wanted, 1e-60)) - math.log(
         _normal(one, *DELTA1_SEARCH) * _normal(two, *DELTA2_SEARCH)
     )
-
-
-def intensity_prior(solution: Solution) -> float:
-    """Ln prior of the intensity ratios of the three lines."""
-    reference = max(solution.linear[1], 1e-12)
-    total = 0.0
-    for index, (mean, sd) in zip((0, 2), LINE_RATIOS, strict=True):
-        ratio = math.log(max(solution.linear[index], 1e-12 * reference) / reference)
-        total -= 0.5 * min(abs(ratio - mean) / sd, 12.0) ** 2
-    return total
 
 
 def _normal(x: float, mean: float, sd: float) -> float:
@@ -245,7 +231,7 @@ def rescaled(modes: list[Mode], factor: float) -> list[Mode]:
 
 
 def _mode(solution: Solution, problem: Problem, log_prior: float) -> Mode:
-    weight = solution.log_evidence + prior_correction(solution) + intensity_prior(solution)
+    weight = solution.log_evidence + prior_correction(solution)
     weight += math.log(MODEL_PRIOR[solution.model.key])
     return Mode(solution, problem, weight + log_prior, log_prior)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasicon_struct.diffraction import KALPHA2_RATIO, PowderPattern, Radiation, parse_radiation
-from nasicon_struct.metric import monoclinic_cell_from_distortion, monoclinic_distortion
+from nasicon_struct.metric import conventional_distortion, monoclinic_cell_from_distortion
 from nasicon_struct.pattern_fit import prepare
 from nasicon_struct.pattern_fit.compare import (
     DOUBLET_PRIOR,
@@ -59,6 +59,11 @@ FAINTEST: Final = 0.08
 FOREIGN: Final = (0.3, 1.5)
 #: Standard errors are multiplied by this; see the calibration in docs/powder-patterns.md.
 ERROR_SCALE: Final = 1.0
+#: Least standard error of delta1 and delta2, added in quadrature: what line shapes that no model knows are worth.
+LEAST_ERROR: Final = 1.0e-4
+#: Standard deviation of delta1 and delta2 in a sample that R-3c describes: cells of R-3c samples indexed as C2/c
+#: have delta1 from -0.0001 to +0.0015 and delta2 from -0.0016 to -0.0006.
+RHOMBOHEDRAL_SCATTER: Final = 0.0005
 #: Differences of log evidence are multiplied by this before they become probabilities.
 EVIDENCE_SCALE: Final = 0.8
 
@@ -321,14 +326,17 @@ def _average(chosen: list[tuple[Mode, float]], name: str) -> tuple[float, float]
     weights = [w / total if total else 1.0 / len(chosen) for _, w in chosen]
     if not any(weights):
         weights = [1.0] + [0.0] * (len(chosen) - 1)
-    fixed = [m.solution.model.key == "rhombohedral" for m, _ in chosen]  # no distortion at all
-    means = [0.0 if none else m.solution.value(name) for none, (m, _) in zip(fixed, chosen, strict=True)]
-    mean = sum(w * v for w, v in zip(weights, means, strict=True))
+    parts = [
+        (0.0, RHOMBOHEDRAL_SCATTER)
+        if m.solution.model.key == "rhombohedral"
+        else (m.solution.value(name), ERROR_SCALE * m.solution.error(name))
+        for m, _ in chosen
+    ]
+    mean = sum(w * value for w, (value, _) in zip(weights, parts, strict=True))
     variance = sum(
-        w * ((0.0 if none else ERROR_SCALE * m.solution.error(name)) ** 2 + (v - mean) ** 2)
-        for w, v, none, (m, _) in zip(weights, means, fixed, chosen, strict=True)
+        w * (error**2 + (value - mean) ** 2) for w, (value, error) in zip(weights, parts, strict=True)
     )
-    return mean, math.sqrt(variance)
+    return mean, math.sqrt(variance + LEAST_ERROR**2)
 
 
 def _fraction(solution: Any) -> tuple[float, float]:
@@ -343,8 +351,8 @@ def _cell(mode: Mode) -> tuple[float, float]:
     a, c = math.exp(s.value("ln_a")), math.exp(s.value("ln_c"))
     if s.model.key == "rhombohedral":
         return a, c
-    nearest = monoclinic_distortion(
-        monoclinic_cell_from_distortion(a, c, s.value("delta1"), s.value("delta2"))
+    nearest = conventional_distortion(
+        *monoclinic_cell_from_distortion(a, c, s.value("delta1"), s.value("delta2"))
     )
     return nearest.nearest_a_h_ang, nearest.nearest_c_h_ang
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nasicon_struct.diffraction import PowderPattern, Radiation
 from nasicon_struct.pattern_fit.impurities import IMPURITY_LINES
-from nasicon_struct.pattern_fit.solver import ImpurityLine, Problem
+from nasicon_struct.pattern_fit.solver import LINE_RATIOS, ImpurityLine, Problem
 
 FloatArray = NDArray[Any]
 
@@ -82,11 +82,11 @@ def measure_noise(pattern: PowderPattern) -> Noise:
         gain = float(np.median(ratio[high])) if high.any() else float(np.median(ratio))
         return Noise(gain, max(0.7 * gain**2, 0.5 * float(np.min(pattern.sigma) ** 2)), "")
     squares, means = _scatter(y, 1)
-    low = means < 0.15 * top
+    low = means < _between(y, 0.15)
     variance = float(np.median(squares[low])) / _CHI2_MEDIAN if low.sum() > 20 else 0.0
     level = float(np.median(means[low])) if low.sum() > 20 else 0.0
     gains = [variance / level] if level > 0.0 else []
-    high = means > 0.3 * top
+    high = means > _between(y, 0.3)
     if high.sum() > 12:
         gains.append(float(np.median(squares[high] / means[high])) / _CHI2_MEDIAN)
     measured = min(gains, default=0.0)
@@ -105,13 +105,19 @@ def measure_noise(pattern: PowderPattern) -> Noise:
     )
     if correlated > 1:
         squares, means = _scatter(y, correlated)
-        low = means < 0.15 * top
+        low = means < _between(y, 0.15)
         variance = correlated * float(np.median(squares[low])) / _CHI2_MEDIAN
         level = float(np.median(means[low]))
         measured = variance / max(level, 1e-9 * top)
         note = f"neighbouring points are correlated over about {correlated} steps (smoothed data?)"
     offset = variance - measured * max(level, 0.0)
     return Noise(measured, 0.7 * measured**2, note, offset if offset > 0.3 * variance else 0.0)
+
+
+def _between(y: FloatArray, part: float) -> float:
+    """Intensity this far from the background to the top."""
+    floor = float(np.percentile(y, 10))
+    return floor + part * (float(y.max()) - floor)
 
 
 #: Median of chi-squared with one degree of freedom.
@@ -122,12 +128,11 @@ def _correlation_length(y: FloatArray, low: FloatArray) -> int:
     """Steps after which the scatter of the background no longer grows; 1 for independent points."""
     if low.sum() < 100:
         return 1
-    top = float(y.max())
     strides = (1, 2, 3, 4, 6, 8, 12)
     levels = []
     for stride in strides:
         squares, means = _scatter(y, stride)
-        quiet = means < 0.15 * top
+        quiet = means < _between(y, 0.15)
         levels.append(float(np.median(squares[quiet])) if quiet.sum() > 50 else 0.0)
     highest = max(levels[:5])
     if levels[0] > 0.6 * highest:
@@ -298,8 +303,19 @@ def build_problem(
         background=background,
         radiation=radiation,
         impurities=tuple(lines),
+        line_scale=_line_scale(x, y, w),
     )
     return problem, grouping
+
+
+def _line_scale(x: FloatArray, y: FloatArray, window: FloatArray) -> float:
+    """Rough intensity of 110 from the areas above background: 104 + 110 + 024 share them as LINE_RATIOS say."""
+    area = 0.0
+    for w in (0, 1):
+        mine = window == w
+        net = y[mine] - np.percentile(y[mine], 15)
+        area += float(np.sum(net) * np.median(np.diff(x[mine])))
+    return max(area, 0.0) / (1.0 + sum(ratio for _, ratio in LINE_RATIOS))
 
 
 def guess_width(problem: Problem) -> float:

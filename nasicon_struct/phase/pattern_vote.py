@@ -8,8 +8,8 @@ from typing import Any, Final
 from nasicon_struct.diffraction import PowderPattern
 from nasicon_struct.metric import (
     MonoclinicDistortion,
+    conventional_distortion,
     monoclinic_cell_from_distortion,
-    monoclinic_distortion,
 )
 from nasicon_struct.pattern_fit import PatternFit, fit_pattern
 from nasicon_struct.phase.result import PhaseVote
@@ -94,7 +94,7 @@ def _distortion(fit: PatternFit) -> MonoclinicDistortion | None:
     assert fit.a_h_ang is not None
     assert fit.c_h_ang is not None
     cell = monoclinic_cell_from_distortion(fit.a_h_ang, fit.c_h_ang, fit.delta1 or 0.0, fit.delta2 or 0.0)
-    return replace(monoclinic_distortion(cell), delta1_se=fit.delta1_se, delta2_se=fit.delta2_se)
+    return replace(conventional_distortion(*cell), delta1_se=fit.delta1_se, delta2_se=fit.delta2_se)
 
 
 def fit_numbers(fit: PatternFit) -> dict[str, Any]:
