@@ -34,10 +34,10 @@ CASES = (
     ("Na4Zr2Si3O12", GGA),
 )
 SULFIDES = ("Na3SbS4", "Na3PS4")
-#: Electrode and its voltage against sodium. Na15Sn4: plateau with Na9Sn4 at 363 K, T. Yamamoto et al., J. Power
-#: Sources 237 (2013) 98.
-ANODES = (("Na", 0.0), ("Na15Sn4", 0.08))
-CATHODES = ("S", "Na2S")
+ELECTRODES = ("Na", "Na15Sn4", "S", "Na2S")
+#: Energies without tin know the alloy by its sodium alone: plateau of Na9Sn4 and Na15Sn4 at 363 K, T. Yamamoto et
+#: al., J. Power Sources 237 (2013) 98.
+ALLOY_V = 0.08
 
 
 def windows() -> Any:
@@ -73,22 +73,22 @@ def interface_map() -> Any:
 
 
 def interphases() -> Any:
-    """Draw what two sulfides become at electrodes; the alloy counts by its potential."""
-    found, labels = [], []
-    for electrolyte in SULFIDES:
-        for electrode, voltage_v in ANODES:
-            found.append(ns.interphase(electrolyte, R2SCAN, voltage_v=voltage_v))
-            labels.append(f"{subscripted(electrolyte)} | {subscripted(electrode)}, {voltage_v:g} V")
-        for electrode in CATHODES:
-            found.append(verdict(ns.interface_reactions(electrolyte, electrode, R2SCAN)))
-            labels.append(f"{subscripted(electrolyte)} | {subscripted(electrode)}")
-    return ns.plot_interphases(found, labels=labels)
+    """Draw what two sulfides become at electrodes that are in excess."""
+    pairs = [(electrolyte, electrode) for electrolyte in SULFIDES for electrode in ELECTRODES]
+    labels = [f"{subscripted(electrolyte)} | {subscripted(electrode)}" for electrolyte, electrode in pairs]
+    return ns.plot_interphases([layer(*pair, R2SCAN)[0] for pair in pairs], labels=labels)
 
 
-def verdict(pair: Any) -> Any:
-    """Judge the products of the ratio at which two materials give off most together."""
-    unchanged = pair.mutual_driving_force_ev_per_atom < 1e-8
-    return judge(pair.strongest_mutual.products, electrolyte=pair.a, unchanged=unchanged)
+def layer(electrolyte: str, electrode: str, source: str) -> tuple[Any, float | None]:
+    """Return what forms at an electrode in excess, and the most that both give off together, eV per atom."""
+    covered = next(item.elements for item in ns.list_entry_sources() if item.name == source)
+    if not set(ns.parse_formula(electrode)) <= set(covered):
+        return ns.interphase(electrolyte, source, voltage_v=ALLOY_V), None
+    pair = ns.interface_reactions(electrolyte, electrode, source)
+    force = pair.mutual_driving_force_ev_per_atom
+    # The last kink before the pure electrode.
+    products = pair.kinks[-2].products
+    return judge(products, electrolyte=pair.a, unchanged=force < 1e-8, where=f"with {pair.b}"), force
 
 
 def window_table() -> str:
@@ -139,27 +139,15 @@ def interface_table() -> str:
     """Return the interfaces of two sulfides as a Markdown table."""
     rows = []
     for electrolyte in SULFIDES:
-        for source in (GGA, R2SCAN):
-            for electrode, voltage_v in ANODES:
-                layer = ns.interphase(electrolyte, source, voltage_v=voltage_v)
-                given = "" if voltage_v else f"{_given_off(electrolyte, electrode, source):.0f}"
-                at = f"{electrode}, {voltage_v:g} V"
-                rows.append([electrolyte, at, f"`{source}`", given, _products(layer), layer.verdict])
-            for electrode in CATHODES:
-                layer = verdict(ns.interface_reactions(electrolyte, electrode, source))
-                given = f"{_given_off(electrolyte, electrode, source):.0f}"
-                rows.append([electrolyte, electrode, f"`{source}`", given, _products(layer), layer.verdict])
-    headers = ["electrolyte", "electrode", "energies", "meV/atom", "products", "verdict"]
+        for electrode in ELECTRODES:
+            for source in (GGA, R2SCAN):
+                found, force = layer(electrolyte, electrode, source)
+                name = electrode if force is not None else f"{electrode} as Na at {ALLOY_V} V"
+                given = "" if force is None else f"{1000 * force:.0f}"
+                parts = "" if found.verdict == "none" else " + ".join(p.formula for p in found.products)
+                rows.append([electrolyte, name, f"`{source}`", given, parts, found.verdict])
+    headers = ["electrolyte", "electrode", "energies", "meV/atom", "products beside the electrode", "verdict"]
     return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
-
-
-def _given_off(electrolyte: str, electrode: str, source: str) -> float:
-    pair = ns.interface_reactions(electrolyte, electrode, source)
-    return 1000 * float(pair.mutual_driving_force_ev_per_atom)
-
-
-def _products(layer: Any) -> str:
-    return "" if layer.verdict == "none" else " + ".join(part.formula for part in layer.products)
 
 
 def write_tables() -> None:
