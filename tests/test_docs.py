@@ -81,3 +81,10 @@ def test_results_describe_every_field(name: str) -> None:
         described |= {part.strip() for part in line.split(",")}
     fields = {field for field in getattr(ns, name).__dataclass_fields__ if not field.startswith("_")}
     assert fields <= described, f"{name}: {sorted(fields - described)} not described"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_that_raise_say_what(name: str) -> None:
+    function = getattr(ns, name)
+    if re.search(r"^\s+raise \w+", inspect.getsource(function), re.MULTILINE):
+        assert has_section(inspect.getdoc(function) or "", "Raises"), f"{name}: no section Raises"

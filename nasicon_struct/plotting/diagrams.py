@@ -89,6 +89,11 @@ def plot_potential_diagram(diagram: PotentialDiagram, ax: Axes | None = None) ->
     -------
     matplotlib Axes
         Regions too small for a name have a number, and their names stand in a list.
+
+    Raises
+    ------
+    StabilityError
+        If the diagram holds no region.
     """
     if not diagram.regions:
         raise StabilityError("the diagram holds no region; lower lowest_ev")

@@ -43,6 +43,11 @@ def plot_interphases(
     matplotlib Axes
         One bar per interphase; its parts are the products by their share of the atoms. Dark parts pass
         electrons.
+
+    Raises
+    ------
+    StabilityError
+        If there is no interphase, or not one label for each.
     """
     items = [interphases] if isinstance(interphases, Interphase) else list(interphases)
     if not items:

@@ -63,6 +63,11 @@ def plot_pattern(
     Returns
     -------
     matplotlib Axes
+
+    Raises
+    ------
+    PatternError
+        If there is no pattern, a pattern has no points in the range, or the setting is unknown.
     """
     if setting not in ("auto", "hexagonal", "monoclinic", "own"):
         raise PatternError(f"setting must be auto, hexagonal, monoclinic or own, got {setting!r}")

@@ -56,6 +56,11 @@ def plot_windows(
     -------
     matplotlib Axes
 
+    Raises
+    ------
+    StabilityError
+        If there is no window, or not one label for each.
+
     Notes
     -----
     Filled bar: window of a phase on the hull. Hatched, dashed outline: no window of the compound (above the

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from nasicon_struct.entries import as_entry_set, chemical_system
 from nasicon_struct.errors import StabilityError
-from nasicon_struct.stability.case import ION_CHARGES
+from nasicon_struct.stability.inputs import element_symbol, finite_number, ion_charge
 from nasicon_struct.stability.reservoirs import as_reservoirs
 
 if TYPE_CHECKING:
@@ -49,18 +47,13 @@ def chemical_potentials_absolute_ev(
     """
     from pymatgen.core.periodic_table import Element
 
+    open_element = element_symbol(open_element)
     found = as_entry_set(entries, system=system, open_element=open_element)
     references = found.reference_ev_per_atom
     relative: dict[str, float] = {}
     if voltage_v is not None:
-        if open_element not in ION_CHARGES:
-            raise StabilityError(
-                f"a voltage needs an ion of known charge, got {open_element!r}; use one of "
-                f"{', '.join(ION_CHARGES)}"
-            )
-        if not isinstance(voltage_v, Real) or not math.isfinite(voltage_v):
-            raise StabilityError(f"the voltage must be a finite number of V, got {voltage_v!r}")
-        relative[open_element] = -ION_CHARGES[open_element] * float(voltage_v)
+        charge = ion_charge(open_element)
+        relative[open_element] = -charge * finite_number(voltage_v, "voltage", "V")
     for item in as_reservoirs(reservoirs):
         if item.element in relative:
             raise StabilityError(
@@ -98,12 +91,20 @@ def grand_potential_diagram(
     -------
     GrandPotentialPhaseDiagram
 
+    Raises
+    ------
+    StabilityError
+        If the voltage is below 0 V, or the entries hold nothing but open elements.
+    EntriesError
+        If there are no entries for an element.
+
     Notes
     -----
     Below 0 V the metal itself would be unstable; pymatgen does not notice, so it is refused here.
     """
     from pymatgen.analysis.phase_diagram import GrandPotentialPhaseDiagram
 
+    open_element = element_symbol(open_element)
     found = as_entry_set(entries, system=system, open_element=open_element)
     if system is not None:
         held = {item.element for item in as_reservoirs(reservoirs)}
@@ -116,5 +117,9 @@ def grand_potential_diagram(
     if voltage_v is not None and voltage_v < 0:
         raise StabilityError(
             f"below 0 V against {open_element} metal plates without limit, got {voltage_v} V; use 0 V or more"
+        )
+    if {element.symbol for element in potentials} >= set(found.elements):
+        raise StabilityError(
+            f"the entries hold nothing but open elements ({', '.join(found.elements)}); give a compound of others"
         )
     return GrandPotentialPhaseDiagram(found.pdentries(), potentials)

@@ -60,6 +60,11 @@ def published_windows(target: Any) -> list[PublishedWindow]:
     list of PublishedWindow
         From ``structures/tables/published_windows.csv``; empty where none is known. They are for comparison;
         nothing in the package is fitted to them.
+
+    Raises
+    ------
+    CompositionError
+        If the target cannot be read.
     """
     key = composition_key(amounts_of(target))
     found = []
