@@ -100,6 +100,50 @@ def table_errors() -> str:
     return tabulate(rows, ["level", *classes, "left out, rms", "within 95 %"], tablefmt="pipe")
 
 
+def table_common() -> str:
+    """Mean absolute errors on the compounds that all levels compared hold."""
+    compared = [name for name in ("mp2019-gga", "mp2019-gga-mp2020", "chgnet-r2scan") if name in levels()]
+    found = {name: errors_of(load_entries(source=name)) for name in compared}
+    common = set.intersection(*(set(errors) for errors in found.values()))
+    rows = []
+    for kind in ("sulfides", "oxides", "without O and S"):
+        keys = sorted(key for key in common if class_of(key) == kind)
+        if keys:
+            means = [f"{1000 * np.mean([abs(found[name][key][0]) for key in keys]):.0f}" for name in compared]
+            rows.append([kind, len(keys), *means])
+    return tabulate(rows, ["class", "compounds", *(f"`{n}`" for n in compared)], tablefmt="pipe")
+
+
+#: Why relaxation changes the volume of these by more than a tenth.
+OUTLIERS = {
+    "molecular or layered crystal held by dispersion, which neither functional has": (
+        "P4S3 P4S5 P4S7 P4S9 P2S3 P2S5 P2S7 PS NaPS3 SbPS4 NaSb(PS3)2 P2O5 P4O7 P4O9 PO2 SnS SnS2 SiS2 ZrS2 SiP SiP2 "
+        "Sb2S5 SbS2 SbS Sb2S3 Na2S5 NaP15 P2S B2O3 CO2 Al2O AlP2 ZnP2"
+    ),
+    "O-O or S-S units, outside the training": "NaO2 Na2O2 Na2O9 AlO2 ScO2 ZnO2 NaO3 NaO5 NaO8",
+    "framework or cage with room inside": "SiO2 Na8Si7O18 Na4Si23 Zr5Si3",
+}
+
+
+def table_outliers() -> str:
+    """Compounds whose relaxed volume differs from the start by more than a tenth, at the r2SCAN level."""
+    changes: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for path in sorted((reference.structures_dir() / "entries").glob("chgnet-r2scan-*.csv")):
+        with path.open(encoding="utf-8", newline="") as handle:
+            for row in csv.DictReader(handle):
+                value = float(row["volume_change_percent"] or 0.0)
+                if abs(value) > 10 and len(parse_formula(row["formula"])) > 1:
+                    changes[row["formula"]].append((value, row["source_id"]))
+    reasons = {formula: why for why, names in OUTLIERS.items() for formula in names.split()}
+    rows: dict[str, list[str]] = defaultdict(list)
+    for formula, found in changes.items():
+        values = ", ".join(f"{value:+.0f}" for value, _ in sorted(found))
+        why = reasons.get(formula, "hypothetical or high-energy form of a database")
+        rows[why].append(f"{formula} ({values})")
+    table = [[why, ", ".join(sorted(items))] for why, items in sorted(rows.items())]
+    return tabulate(table, ["why", "compounds (change of each form, %)"], tablefmt="pipe")
+
+
 def table_sulfides() -> str:
     """Every measured sulfide, all levels."""
     ranges, medians = measured_ranges(), measured_enthalpies()
@@ -287,6 +331,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "sulfides": table_sulfides,
     "windows": table_windows,
     "volumes": table_volumes,
+    "outliers": table_outliers,
+    "common": table_common,
     "dft": table_dft,
     "reactions": table_reactions,
 }
