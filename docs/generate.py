@@ -29,6 +29,7 @@ SECTIONS = {
     "phase": "Phase",
     "entries": "Energies",
     "stability": "Stability",
+    "doped": "Stability",
     "interface": "Interfaces",
     "batch": "Batch sheets",
     "screening": "Screening",
@@ -51,6 +52,7 @@ THEORY = (
     "phase-assignment",
     "stability",
     "energies",
+    "interphases",
     "screening",
     "batch-sheets",
 )
