@@ -47,14 +47,18 @@ if __name__ == "__main__":
     file, out, workers, limit = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     done = write_screen(file, out, workers=workers, limit=limit, overwrite=True)
     own, others = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    # Of the parent since it was started; ru_maxrss would count the benchmark that started it, too.
+    status = open("/proc/self/status").read()
+    parent = int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
+    worker = others.ru_maxrss * 1024 / 1e9 if workers > 1 else 0.0
     print(json.dumps({
         "rows": done.rows,
         "counts": done.counts,
         "wall_s": time.perf_counter() - begun,
         "cpu_s": sum(u.ru_utime + u.ru_stime for u in (own, others)),
-        "parent_rss_gb": own.ru_maxrss * 1024 / 1e9,
-        "worker_rss_gb": (others.ru_maxrss * 1024 / 1e9) if workers > 1 else 0.0,
-        "peak_rss_gb": (own.ru_maxrss + (workers * others.ru_maxrss if workers > 1 else 0)) * 1024 / 1e9,
+        "parent_rss_gb": parent,
+        "worker_rss_gb": worker,
+        "peak_rss_gb": parent + workers * worker,
     }))
 """
 

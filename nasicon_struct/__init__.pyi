@@ -64,6 +64,9 @@ from .plotting.interfaces import plot_interface as plot_interface
 from .plotting.interfaces import plot_interface_map as plot_interface_map
 from .plotting.interphases import plot_interphases as plot_interphases
 from .plotting.patterns import plot_pattern as plot_pattern
+from .plotting.screening import plot_pareto as plot_pareto
+from .plotting.screening import plot_property_map as plot_property_map
+from .plotting.screening import plot_screen as plot_screen
 from .plotting.windows import plot_voltage_profile as plot_voltage_profile
 from .plotting.windows import plot_windows as plot_windows
 from .reference import list_sources as list_sources
