@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -94,7 +95,10 @@ def seconds(value: float) -> str:
 
 
 def write_json(file: Path | None, result: dict[str, Any]) -> None:
-    """Write the result where a file is given."""
+    """Write the result, and the command that gave it, where a file is given."""
     if file is not None:
+        options = [text for text in sys.argv[1:] if text != str(file) and not text.startswith("--json")]
+        command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *options])
+        result = {"command": command, **result}
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

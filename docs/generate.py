@@ -211,32 +211,52 @@ def benchmarks_page(folder: Path) -> str:
     for path in files:
         data = json.loads(path.read_text(encoding="utf-8"))
         parts.append(f"## {path.stem.replace('_', ' ').replace('-', ' ').capitalize()}")
+        if "command" in data:
+            parts.append(f"```bash\n{data.pop('command')}\n```")
         parts += _blocks(data, level=3)
     return "\n\n".join(parts) + "\n"
 
 
-def _blocks(data: Any, level: int) -> Iterable[str]:
+def _blocks(data: Any, level: int, key: str = "") -> Iterable[str]:
     """Turn nested JSON into tables: scalars of an object together, a list of objects as rows."""
     if isinstance(data, list):
         if data and all(isinstance(item, dict) for item in data):
             names = list(dict.fromkeys(name for item in data for name in item))
-            yield _table([names, *([_cell(item.get(name)) for name in names] for item in data)])
+            rows = [[_cell(item.get(name), name) for name in names] for item in data]
+            yield _table([[_heading(name) for name in names], *rows])
         else:
-            yield ", ".join(_cell(item) for item in data)
+            yield ", ".join(_cell(item, key) for item in data)
         return
     if not isinstance(data, dict):
-        yield _cell(data)
+        yield _cell(data, key)
         return
     plain = {k: v for k, v in data.items() if not isinstance(v, (dict, list)) or _short(v)}
     if plain:
-        yield _table([["", ""], *([k.replace("_", " "), _cell(v)] for k, v in plain.items())])
-    for key, value in data.items():
-        if key not in plain:
-            if level < 6:
-                yield f"{'#' * level} {_text(key.replace('_', ' '))}"
-            else:
-                yield f"**{_text(key.replace('_', ' '))}**"
-            yield from _blocks(value, level + 1)
+        yield _table([["", ""], *([_heading(k), _cell(v, f"{k} {key}")] for k, v in plain.items())])
+    for name, value in data.items():
+        if name not in plain:
+            title = _text(_heading(name).capitalize())
+            yield f"{'#' * level} {title}" if level < 6 else f"**{title}**"
+            yield from _blocks(value, level + 1, name)
+
+
+def _heading(key: str) -> str:
+    """Return a key of a benchmark as words; one with spaces in it is a name already."""
+    if " " in key:
+        return key
+    key = key.replace("_s_per_", "_per_").removesuffix("_s")
+    return key.replace("_", " ")
+
+
+def _is_seconds(key: str) -> bool:
+    return any(re.search(r"_s(_per_\w+)?$", part) for part in key.split())
+
+
+def _seconds(value: float) -> str:
+    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
+        if abs(value) * factor >= 1.0:
+            return f"{value * factor:.3g} {unit}"
+    return f"{value * 1e9:.3g} ns"
 
 
 def _short(value: Any) -> bool:
@@ -244,17 +264,24 @@ def _short(value: Any) -> bool:
     return len(value) <= 6 and not any(isinstance(item, (dict, list)) for item in items)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, key: str = "") -> str:
+    """Return a value as text; its key says whether it is a time or a ratio."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, (int, float)) and _is_seconds(key):
+        return _seconds(value)
     if isinstance(value, float):
-        return f"{value:.6g}"
+        if "ratio" in key.split():
+            return f"{value:,.0f}x" if value >= 100 else f"{value:.3g}x"
+        return f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}" if value >= 10_000 else str(value)
     if isinstance(value, dict):
-        return "; ".join(f"{k} {_cell(v)}" for k, v in value.items())
+        return "; ".join(f"{k} {_cell(v, key)}" for k, v in value.items())
     if isinstance(value, list):
-        return ", ".join(_cell(item) for item in value)
+        return ", ".join(_cell(item, key) for item in value)
     return str(value)
 
 
