@@ -64,7 +64,7 @@ def test_pareto_front_and_measured_compositions(table: pd.DataFrame) -> None:
 
 
 def test_everything_from_one_call(table: pd.DataFrame, tmp_path: Any) -> None:
-    figure = plot_screen(table, x="si", y="Zn", reduce="max")
+    figure = plot_screen(table, x="si", y="Zn", reduce="max", literature=screen(["Na3Zr2Si2PO12"]))
     assert len([axes for axes in figure.axes if axes.get_xlabel()]) == 4
     figure.savefig(tmp_path / "screen.png", dpi=60)
     assert (tmp_path / "screen.png").stat().st_size > 10_000
