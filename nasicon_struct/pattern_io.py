@@ -228,6 +228,9 @@ def _read_columns(data: bytes, file: Path) -> _Scan:
     table = np.array(rows)
     warnings: list[str] = []
     sigma = None
+    if width > 2 and _numbers_points(table):
+        table, width = table[:, 1:], width - 1
+        warnings.append("the first column only numbers the points and was left out")
     if width == 3 and (file.suffix.lower() == ".xye" or _is_sigma(table, "\n".join(header))):
         sigma = table[:, 2]
         if np.any(~(sigma > 0.0)):
@@ -236,6 +239,13 @@ def _read_columns(data: bytes, file: Path) -> _Scan:
     elif width > 2:
         warnings.append(f"only the first two of {width} columns were read")
     return _Scan(table[:, 0], table[:, 1], sigma=sigma, wavelength=length, ratio=ratio, warnings=warnings)
+
+
+def _numbers_points(table: NDArray[Any]) -> bool:
+    """Whether the first column counts the rows and the second holds the angles, as exported tables do."""
+    counted = np.array_equal(table[:, 0] - table[0, 0], np.arange(len(table)))
+    rising = bool(np.all(np.diff(table[:, 1]) > 0.0)) and 0.0 <= table[0, 1] < table[-1, 1] < 180.0
+    return bool(table[0, 0] in (0, 1) and counted and rising)
 
 
 def _is_sigma(table: NDArray[Any], header: str) -> bool:

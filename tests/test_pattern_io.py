@@ -159,6 +159,15 @@ def test_decimal_commas(tmp_path: Path) -> None:
     assert np.allclose(read_pattern(tmp_path / "german.csv").two_theta_deg, ANGLE)
 
 
+def test_a_column_that_numbers_the_points_is_left_out(tmp_path: Path) -> None:
+    rows = [f"{i},{a:.4f},{c:.0f}" for i, (a, c) in enumerate(zip(ANGLE, COUNTS, strict=True))]
+    (tmp_path / "frame.csv").write_text(",two_theta,counts\n" + "\n".join(rows))
+    pattern = read_pattern(tmp_path / "frame.csv")
+    assert np.allclose(pattern.two_theta_deg, ANGLE)
+    assert np.allclose(pattern.intensity, COUNTS)
+    assert any("numbers the points" in warning for warning in pattern.warnings)
+
+
 def test_start_step_stop(tmp_path: Path) -> None:
     counts = [f"{c:8.0f}" for c in COUNTS]
     body = "\n".join("".join(counts[i : i + 8]) for i in range(0, len(counts), 8))
