@@ -123,6 +123,16 @@ def test_sizes_are_listed(capsys):
     assert len(rows) == 6
 
 
+def test_arrangements_are_counted(capsys):
+    code, text, _ = run(capsys, *UNDOPED, "--count")
+    assert code == 0
+    assert text == "113,174 distinct of 900,900 arrangements of Na12Zr8Si8P4O48 under 8 operations\n"
+    code, text, _ = run(capsys, *UNDOPED, "--count", "--json", "--fixed", "Na1=Na", "--allowed", "P=T1")
+    found = json.loads(text)
+    assert found["total"] == 12 * 11 * 10 * 9 // 24  # 8 Na on 12 sites, P on all T1
+    assert found["formula_units"] == 4
+
+
 def test_a_disordered_cif_is_ordered_on_its_own_sites(capsys, tmp_path):
     file = tmp_path / "average.cif"
     ns.build_average_cell("Na3Zr2Si2PO12", parent="subramanian1985").to_cif(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   nasicon-struct order Na3.4Zr1.7Sc0.2Zn0.1Si2PO12 --list
+  nasicon-struct order Na3Zr2Si2PO12 --formula-units 4 --count
   nasicon-struct order Na3Zr2Si2PO12 --formula-units 4 --out ordered.cif
   nasicon-struct order Na27Zr14ScZnSi16P8O96 --supercell 2x1x1 --n-structures 3 --out cells --format poscar
   nasicon-struct order refined.cif --min-na-na 2.5 --fixed Na2=Na --json
@@ -98,6 +100,9 @@ Whole atoms for DFT, with bond lengths that a machine-learned potential has mend
     "--list", "list_sizes", is_flag=True, help="List the sizes of cell for this composition, and stop."
 )
 @click.option(
+    "--count", "count_only", is_flag=True, help="Count the arrangements and the distinct ones, and stop."
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
@@ -124,6 +129,7 @@ Whole atoms for DFT, with bond lengths that a machine-learned potential has mend
 def command(
     target: str,
     list_sizes: bool,
+    count_only: bool,
     out: Path | None,
     file_format: str | None,
     force: bool,
@@ -150,6 +156,18 @@ def command(
         print_sizes(sizes, as_json=as_json)
         return
     options = _options(given)
+    if count_only:
+        from nasicon_struct.ordering import count_arrangements
+
+        names = set(inspect.signature(count_arrangements).parameters)
+        found = count_arrangements(
+            _average(target, given), **{name: value for name, value in options.items() if name in names}
+        )
+        if as_json:
+            echo_json({name: getattr(found, name) for name in found.__dataclass_fields__})
+        else:
+            click.echo(str(found))
+        return
     files = _file_names(out, file_format, given["n_structures"])
     _check_files(files, relax=relax, force=force)
     engine = None
