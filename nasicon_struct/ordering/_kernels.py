@@ -119,12 +119,14 @@ def anneal(  # type: ignore[no-untyped-def]
             if v >= low[k]:
                 v += block
             m = species[v]
-            dq = charge[m] - charge[k]
-            if dq == 0.0:
-                continue
             a = order[u]
             b = order[v]
             if not (allowed[a, m] and allowed[b, k]):
+                continue
+            dq = charge[m] - charge[k]
+            if dq == 0.0:  # species of one charge: free
+                order[u] = b
+                order[v] = a
                 continue
             delta = dq * (phi[a] - phi[b]) + 0.5 * dq * dq * (pair[a, a] + pair[b, b] - 2.0 * pair[a, b])
             if delta > 0.0 and (delta > limit or delta > temperature * minus_log(next_bits(bits))):
@@ -132,6 +134,25 @@ def anneal(  # type: ignore[no-untyped-def]
             exchange(u, v, dq, q, phi, pair, order)
             accepted += 1
     return accepted
+
+
+@compiled
+def spreads(pair, start, out):  # type: ignore[no-untyped-def]
+    """Fill ``out[a, b]`` with the range of ``pair[a, c] - pair[b, c]`` over other sites c, for a, b in one group."""
+    n = pair.shape[0]
+    for g in range(start.shape[0] - 1):
+        for a in range(start[g], start[g + 1]):
+            for b in range(a + 1, start[g + 1]):
+                top = -np.inf
+                bottom = np.inf
+                for c in range(n):
+                    if c not in (a, b):
+                        gap = pair[a, c] - pair[b, c]
+                        if gap > top:
+                            top = gap
+                        if gap < bottom:
+                            bottom = gap
+                out[a, b] = out[b, a] = top - bottom if n > 2 else 0.0
 
 
 @compiled
@@ -159,7 +180,9 @@ def list_swaps(phi, order, low, high, sub_of, allowed, charge, pair, swaps, delt
 
 
 @compiled
-def descend(q, phi, order, species, low, high, sub_of, allowed, charge, pair, swaps, deltas, double):  # type: ignore[no-untyped-def]
+def descend(  # type: ignore[no-untyped-def]
+    q, phi, order, species, low, high, sub_of, allowed, charge, pair, spread, swaps, deltas, double
+):
     """Go down over the best single swaps, then, if ``double``, over two at once, until none gains.
 
     ``swaps`` (capacity, 2) and ``deltas`` (capacity,) are scratch space for every unlike pair.
@@ -177,36 +200,27 @@ def descend(q, phi, order, species, low, high, sub_of, allowed, charge, pair, sw
             exchange(u, v, charge[species[v]] - charge[species[u]], q, phi, pair, order)
         if not double:
             return
-        if not double_swap(q, phi, order, species, charge, pair, swaps, deltas, n):
+        if not double_swap(q, phi, order, species, charge, pair, spread, swaps, deltas, n):
             return
 
 
 @compiled
-def double_swap(q, phi, order, species, charge, pair, swaps, deltas, n):  # type: ignore[no-untyped-def]
+def double_swap(q, phi, order, species, charge, pair, spread, swaps, deltas, n):  # type: ignore[no-untyped-def]
     """Make the first gaining pair of swaps on four different places, cheap swaps first; False when none gains.
 
     ``swaps`` and ``deltas`` hold the ``n`` single swaps. The interaction of two swaps, which a single swap cannot
-    see, is ``dq dq' (A_ac - A_ad - A_bc + A_bd)``; it is at least ``-|dq'|`` times the spread of
-    ``dq (A_a - A_b)`` over the sites, so pairs that cannot gain by this bound are passed over.
+    see, is ``dq dq' (A_ac - A_ad - A_bc + A_bd)``; it is at least ``-|dq dq'|`` times the ``spread`` of
+    ``A_a - A_b`` over the other sites (:func:`spreads`), so pairs that cannot gain by this are passed over.
     """
     ranking = np.argsort(deltas[:n], kind="mergesort")
     step = np.empty(n)
-    spread = np.empty(n)
+    reach = np.empty(n)
     widest, largest = 0.0, 0.0
     for i in range(n):
         u, v = swaps[ranking[i], 0], swaps[ranking[i], 1]
         step[i] = charge[species[v]] - charge[species[u]]
-        row_a = pair[order[u]]
-        row_b = pair[order[v]]
-        top = -np.inf
-        bottom = np.inf
-        for c in range(row_a.shape[0]):
-            if c != order[u] and c != order[v]:
-                gap = row_a[c] - row_b[c]
-                top = max(top, gap)
-                bottom = min(bottom, gap)
-        spread[i] = abs(step[i]) * (top - bottom)
-        widest = max(widest, spread[i])
+        reach[i] = abs(step[i]) * spread[order[u], order[v]]
+        widest = max(widest, reach[i])
         largest = max(largest, abs(step[i]))
     for i in range(1, n):
         x = ranking[i]
@@ -218,16 +232,16 @@ def double_swap(q, phi, order, species, charge, pair, swaps, deltas, n):  # type
         row_b = pair[order[v]]
         for j in range(i):
             y = ranking[j]
-            reach = delta_x + deltas[y] + _GAIN
-            if reach >= spread[i] * largest:
+            both = delta_x + deltas[y] + _GAIN
+            if both >= reach[i] * largest:
                 break
-            if reach >= spread[i] * abs(step[j]) or reach >= spread[j] * abs(step[i]):
+            if both >= reach[i] * abs(step[j]) or both >= reach[j] * abs(step[i]):
                 continue
             w, z = swaps[y, 0], swaps[y, 1]
             if u in (w, z) or v in (w, z):
                 continue
             c, d = order[w], order[z]
-            if reach + step[i] * step[j] * (row_a[c] - row_a[d] - row_b[c] + row_b[d]) < 0.0:
+            if both + step[i] * step[j] * (row_a[c] - row_a[d] - row_b[c] + row_b[d]) < 0.0:
                 exchange(u, v, step[i], q, phi, pair, order)
                 exchange(w, z, step[j], q, phi, pair, order)
                 return True

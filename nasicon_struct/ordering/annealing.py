@@ -18,6 +18,11 @@ from nasicon_struct.ordering.problem import OrderingProblem
 #: Temperatures between which a walk cools, eV (formal charges make energies large).
 HOT_EV: Final = 0.5
 COLD_EV: Final = 0.08
+#: A kick warms a minimum to this temperature, eV; its end replaces the minimum unless it lies this much higher.
+KICK_EV: Final = 0.25
+_UPHILL_EV: Final = 0.3
+#: Ends of single swaps that lie higher than this above the minimum are not tried with double swaps, eV.
+_HOPELESS_EV: Final = 2.5
 _MASK: Final = (1 << 64) - 1
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -57,6 +62,7 @@ class Layout:
     sub_of: IntArray
     weight: IntArray
     allowed: NDArray[np.bool_]
+    spread: FloatArray
     n_swaps: int
 
     @classmethod
@@ -75,6 +81,8 @@ class Layout:
                         n_swaps += int(problem.count[k] * problem.count[m])
                         open_sites[g] = problem.start[g + 1] - problem.start[g]
         share = np.cumsum(open_sites) / max(open_sites.sum(), 1.0)
+        spread = np.zeros_like(problem.pair)
+        _kernels.spreads(problem.pair, problem.start, spread)
         return cls(
             problem=problem,
             start=np.argsort(problem.first_arrangement(), kind="stable").astype(np.int64),
@@ -86,6 +94,7 @@ class Layout:
             sub_of=problem.group_of.astype(np.int64),
             weight=np.floor(share * 2.0**32).astype(np.int64),
             allowed=np.ascontiguousarray(problem.allowed.T),
+            spread=spread,
             n_swaps=n_swaps,
         )
 
@@ -147,7 +156,7 @@ class Walker:
         self._load(order)
         _kernels.descend(
             self.q, self.phi, order, lay.species, lay.low, lay.high, lay.sub_of, lay.allowed, problem.charge,
-            problem.pair, self.swaps, self.deltas, double,
+            problem.pair, lay.spread, self.swaps, self.deltas, double,
         )  # fmt: skip
         return self.energy(order)
 
@@ -157,12 +166,26 @@ class Walker:
         self._load(order)
         return problem.constant + 0.5 * math.fsum((self.q * (self.phi + problem.field)).tolist())
 
-    def search(self, state: int, steps: int) -> tuple[float, IntArray]:
-        """Anneal from a random start and descend; returns energy (eV per supercell) and arrangement."""
+    def search(self, state: int, steps: int, kicks: int = 0) -> tuple[float, IntArray]:
+        """Anneal from a random start and descend, then warm and cool the minimum ``kicks`` times.
+
+        Returns the lowest energy (eV per supercell) and its arrangement.
+        """
         order, bits = self.shuffled(state)
         self.anneal(order, bits, steps)
         energy = self.descend(order, double=True)
-        return energy, self.layout.occupation(order)
+        lowest, best = energy, order.copy()
+        for _ in range(kicks):
+            trial = order.copy()
+            self.anneal(trial, bits, steps, hot=KICK_EV)
+            if self.descend(trial, double=False) > energy + _HOPELESS_EV:
+                continue
+            end = self.descend(trial, double=True)
+            if end < energy + _UPHILL_EV:
+                order, energy = trial, end
+            if end < lowest - 1e-7:
+                lowest, best = end, trial.copy()
+        return lowest, self.layout.occupation(best)
 
     def exchanges(self, order: IntArray) -> Iterator[tuple[float, IntArray]]:
         """Yield every exchange of two unlike species, lowest first: energy change (eV) and arrangement."""

@@ -16,6 +16,7 @@ from nasicon_struct.ordering.lattice import FloatArray, IntArray
 from nasicon_struct.ordering.problem import OrderingProblem
 from nasicon_struct.ordering.request import Request, prepare
 from nasicon_struct.ordering.results import ArrangementCount, OrderedCell
+from nasicon_struct.ordering.sampling import BOLTZMANN_EV_PER_K
 from nasicon_struct.ordering.supercells import (
     MAX_FORMULA_UNITS,
     TOLERANCE,
@@ -25,8 +26,6 @@ from nasicon_struct.ordering.supercells import (
 )
 from nasicon_struct.ordering.symmetry import site_permutations
 
-#: Boltzmann constant, eV/K (exact since 2019).
-BOLTZMANN_EV_PER_K: Final = 8.617333262145179e-5
 #: Distinct arrangements listed at most unless more are asked for.
 MAX_ARRANGEMENTS: Final = 500_000
 

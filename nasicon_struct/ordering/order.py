@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from nasicon_struct.errors import OrderingError
 from nasicon_struct.ordering.cells import Certainty, ordered_cell
-from nasicon_struct.ordering.request import prepare
+from nasicon_struct.ordering.correlations import pair_shells, randomness_error
+from nasicon_struct.ordering.request import Request, prepare
 from nasicon_struct.ordering.results import OrderedCell
+from nasicon_struct.ordering.sampling import boltzmann_sample, random_sample, sqs_sample
 from nasicon_struct.ordering.search import all_lowest, anneal_lowest
 from nasicon_struct.ordering.shape_search import search_shapes
-from nasicon_struct.ordering.supercells import MAX_FORMULA_UNITS, TOLERANCE
+from nasicon_struct.ordering.supercells import MAX_FORMULA_UNITS, TOLERANCE, Shape
+from nasicon_struct.ordering.symmetry import site_permutations
+from nasicon_struct.ordering.weighted import Weighted, check_weights, weighted_lowest
+
+#: Names of single objectives.
+OBJECTIVES: Final = ("electrostatic", "refined", "sqs", "random", "boltzmann")
 
 
 def order_cell(
@@ -21,6 +28,7 @@ def order_cell(
     supercell: Any = None,
     n_structures: int = 1,
     objective: str | Mapping[str, float] = "electrostatic",
+    temperature_k: float | None = None,
     keep_site_occupancies: bool = False,
     min_na_na_ang: float = 0.0,
     fixed_sites: Mapping[str, str] | None = None,
@@ -49,8 +57,17 @@ def order_cell(
         The supercell itself, in the basis of the given cell (rows are the new vectors).
     n_structures : int
         How many structures, all symmetry-distinct, lowest first.
-    objective : str
-        ``"electrostatic"``.
+    objective : str or mapping of str to float
+        ``"electrostatic"``: lowest Ewald energy. ``"refined"``: the same with the refined numbers on each site
+        (see ``keep_site_occupancies``). ``"sqs"``: M and T as near to a random alloy as they come, then the
+        lowest energy of sodium. ``"random"``: drawn at random, all distinct, in the order drawn.
+        ``"boltzmann"``: drawn with probability exp(-E/kT) at ``temperature_k``, repeats allowed, for
+        averages. Weights such as ``{"electrostatic": 1, "refined": 0.5, "sqs": 5}`` minimise a sum: energy in
+        eV per formula unit, misplaced atoms per formula unit (against the refined numbers of each site), root
+        mean square error of the shares of pairs.
+    temperature_k : float, optional
+        For ``"boltzmann"``, kelvin. Formal charges overstate differences of energy, so the sample is
+        more ordered than a real one at this temperature.
     keep_site_occupancies : bool
         Keep the refined numbers of atoms on each site (Na1, Na2, Na3, T1, T2 ...), nearest whole numbers.
     min_na_na_ang : float
@@ -91,10 +108,14 @@ def order_cell(
     CompositionError
         When the composition cannot be read or is not neutral.
     """
-    if objective != "electrostatic":
-        raise OrderingError(f"the objective is 'electrostatic', got {objective!r}")
+    name, weights = _objective(objective, temperature_k)
     if n_structures < 1:
         raise OrderingError(f"n_structures is at least 1, got {n_structures}")
+    keep_site_occupancies = keep_site_occupancies or name == "refined"
+    if name not in ("electrostatic", "refined"):
+        search_shape = bool(search_shape)
+        if search_shape:
+            raise OrderingError("shapes are searched for the lowest energy only; leave search_shape out")
     request, choices = prepare(
         cell,
         formula_units=formula_units,
@@ -111,6 +132,11 @@ def order_cell(
     )
     count = max(1, round(64 * effort)) if n_anneals is None else n_anneals
     hits = count if n_anneals is not None else max(2, round(4 * effort))
+    if name not in ("electrostatic", "refined"):
+        n_walks = max(1, round(16 * effort)) if n_anneals is None else n_anneals
+        return _other(
+            request, choices[0], name, weights, n_structures, temperature_k, seed, n_walks, workers, progress
+        )
     shape, outcome = choices[0], None
     if len(choices) > 1:
         shape, outcome = search_shapes(
@@ -152,7 +178,113 @@ def order_cell(
             energy,
             certainty,
             seed=seed,
+            objective=name,
             lowest_free_ev=cost,
         )
         for energy, occupation in outcome.lowest
     ]
+
+
+def _objective(
+    objective: str | Mapping[str, float], temperature_k: float | None
+) -> tuple[str, dict[str, float]]:
+    """Return the name of the objective and, for a weighted sum, its weights."""
+    weights: dict[str, float] = {}
+    if isinstance(objective, Mapping):
+        weights = check_weights(objective)
+        used = [term for term, weight in weights.items() if weight]
+        name = " + ".join(f"{weights[term]:g} {term}" for term in used)
+        if len(used) == 1:
+            name, weights = used[0], {}
+    elif objective in OBJECTIVES:
+        name = objective
+    else:
+        raise OrderingError(
+            f"objective is one of {', '.join(OBJECTIVES)}, or weights such as {{'electrostatic': 1, 'sqs': 5}}; got "
+            f"{objective!r}"
+        )
+    if (name == "boltzmann") != (temperature_k is not None):
+        raise OrderingError(
+            "objective='boltzmann' and temperature_k (in K) go together, got "
+            f"objective={objective!r} and temperature_k={temperature_k}"
+        )
+    if temperature_k is not None and not temperature_k > 0:
+        raise OrderingError(f"temperature_k is above 0, got {temperature_k}")
+    return name, weights
+
+
+def _other(
+    request: Request,
+    shape: Shape,
+    name: str,
+    weights: dict[str, float],
+    k: int,
+    temperature_k: float | None,
+    seed: int,
+    n_anneals: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[OrderedCell]:
+    """Return cells for the objectives that are no lowest energies."""
+    problem = request.problem(shape)
+    if weights:
+        weighted = Weighted.of(problem, weights)
+        permutations = site_permutations(problem)
+        best = weighted_lowest(
+            weighted,
+            permutations,
+            k,
+            seed=seed,
+            n_anneals=max(n_anneals, k),
+            workers=workers,
+            progress=progress,
+        )
+        certainty = Certainty(
+            how=f"{best.hits} of {best.n_anneals} independent anneals ended at the lowest sum",
+            n_anneals=best.n_anneals,
+            hit_rate=best.hits / best.n_anneals,
+        )
+        return [
+            ordered_cell(
+                request,
+                shape,
+                problem,
+                permutations,
+                occupation,
+                float(problem.energies(occupation)[0]),
+                certainty,
+                seed=seed,
+                objective=name,
+                objective_value=value,
+                sqs_error=randomness_error(problem, weighted.shells, occupation),
+            )
+            for value, occupation in best.lowest
+        ]
+    if name == "random":
+        sample = random_sample(problem, k, seed=seed)
+    elif name == "sqs":
+        sample = sqs_sample(problem, k, seed=seed, n_anneals=n_anneals, workers=workers, progress=progress)
+    else:
+        sample = boltzmann_sample(problem, k, float(temperature_k or 0.0), seed=seed, workers=workers)
+    shells = pair_shells(problem)
+    certainty = Certainty(how=sample.how, exact=sample.exact, n_arrangements=sample.n_arrangements)
+    cells = []
+    for energy, occupation in sample.members:
+        error = randomness_error(problem, shells, occupation)
+        cells.append(
+            ordered_cell(
+                request,
+                shape,
+                problem,
+                sample.permutations,
+                occupation,
+                energy,
+                certainty,
+                seed=seed,
+                objective=name,
+                objective_value=error if name == "sqs" else None,
+                sqs_error=error,
+                temperature_k=temperature_k,
+            )
+        )
+    return cells

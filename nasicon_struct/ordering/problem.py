@@ -7,6 +7,7 @@ For charges q on the disordered sites the energy of the supercell is
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -298,6 +299,56 @@ def ordering_problem(
         pair=pair,
         excluded=excluded,
     )
+
+
+def only_exclusions(problem: OrderingProblem) -> OrderingProblem:
+    """Return the problem with no energy but the repulsion of excluded pairs."""
+    pair = np.zeros_like(problem.pair)
+    pair[problem.excluded[:, 0], problem.excluded[:, 1]] = EXCLUSION_EV
+    pair[problem.excluded[:, 1], problem.excluded[:, 0]] = EXCLUSION_EV
+    return dataclasses.replace(problem, constant=0.0, field=np.zeros(problem.n), pair=pair)
+
+
+def reduced_problem(
+    problem: OrderingProblem, occupation: IntArray, keep: NDArray[np.bool_]
+) -> tuple[OrderingProblem, IntArray]:
+    """Hold all groups but those in ``keep`` (a mask of groups) as they are in ``occupation``.
+
+    Returns
+    -------
+    OrderingProblem, (m,) integers
+        The problem of the kept groups in the field of the others, and the sites it stands on. Its species
+        are numbered anew, kept groups in their order.
+    """
+    groups = np.flatnonzero(keep)
+    free = keep[problem.group_of]
+    sites = np.flatnonzero(free)
+    q = np.where(free, 0.0, problem.charge[occupation])
+    species = np.concatenate(
+        [np.arange(problem.first_species[g], problem.first_species[g + 1]) for g in groups]
+    )
+    place = np.full(problem.n, -1, dtype=np.int64)
+    place[sites] = np.arange(len(sites))
+    excluded = place[problem.excluded]
+    small = OrderingProblem(
+        model=problem.model,
+        form=problem.form,
+        groups=tuple(problem.groups[g] for g in groups),
+        site=problem.site[sites],
+        cell=problem.cell[sites],
+        start=np.cumsum([0, *(problem.start[g + 1] - problem.start[g] for g in groups)]).astype(np.int64),
+        first_species=np.cumsum(
+            [0, *(problem.first_species[g + 1] - problem.first_species[g] for g in groups)]
+        ).astype(np.int64),
+        charge=problem.charge[species],
+        count=problem.count[species],
+        allowed=np.ascontiguousarray(problem.allowed[np.ix_(species, sites)]),
+        constant=float(problem.constant + problem.field @ q + 0.5 * q @ problem.pair @ q),
+        field=(problem.field + problem.pair @ q)[sites],
+        pair=np.ascontiguousarray(problem.pair[np.ix_(sites, sites)]),
+        excluded=excluded[(excluded >= 0).all(axis=1)],
+    )
+    return small, sites
 
 
 def _check_rules(

@@ -51,9 +51,9 @@ def is_small(problem: OrderingProblem, pool: Pool) -> bool:
     return cost.possible and cost.compared <= EXHAUSTIVE_LIMIT
 
 
-def all_lowest(problem: OrderingProblem, k: int) -> Outcome | None:
+def all_lowest(problem: OrderingProblem, k: int, permutations: IntArray | None = None) -> Outcome | None:
     """Compare all arrangements; None when there are too many."""
-    pool = Pool(problem)
+    pool = Pool(problem, permutations)
     if not is_small(problem, pool):
         return None
     total = exhaustive.lowest(problem, pool, k)
@@ -65,15 +65,22 @@ def all_lowest(problem: OrderingProblem, k: int) -> Outcome | None:
 
 
 def steps_for(problem: OrderingProblem) -> int:
-    """Return the proposals of one anneal: about 2,000 per site."""
-    return int(min(max(2_000 * problem.n, 20_000), 1_000_000))
+    """Return the proposals of one cooling: 300 per site (more gain less than another start does)."""
+    return max(300 * problem.n, 20_000)
 
 
-def annealed(layout: Layout, seeds: list[int], steps: int, workers: int) -> list[tuple[float, IntArray]]:
+def kicks_for(problem: OrderingProblem) -> int:
+    """Return how often one anneal warms its minimum up again; large cells have more to repair."""
+    return problem.n // 9
+
+
+def annealed(
+    layout: Layout, seeds: list[int], steps: int, kicks: int, workers: int
+) -> list[tuple[float, IntArray]]:
     """Return the end of one anneal for each random stream, in order."""
 
     def one(state: int) -> tuple[float, IntArray]:
-        return Walker(layout).search(state, steps)
+        return Walker(layout).search(state, steps, kicks)
 
     return list(run_all(one, seeds, workers))
 
@@ -88,16 +95,17 @@ def anneal_lowest(
     workers: int = 1,
     start: list[tuple[float, IntArray]] | None = None,
     progress: Progress | None = None,
+    permutations: IntArray | None = None,
 ) -> Outcome:
     """Anneal until the lowest energy was reached ``min_hits`` times, ``n_anneals`` times at most."""
     layout = Layout.of(problem)
-    pool = Pool(problem)
-    steps = steps_for(problem)
+    pool = Pool(problem, permutations)
+    steps, kicks = steps_for(problem), kicks_for(problem)
     ends = list(start or [])
-    batch = 16
+    batch = 8
     while len(ends) < n_anneals:
         numbers = range(len(ends), min(len(ends) + batch, n_anneals))
-        ends += annealed(layout, [stream(seed, n) for n in numbers], steps, workers)
+        ends += annealed(layout, [stream(seed, n) for n in numbers], steps, kicks, workers)
         best = min(energy for energy, _ in ends)
         if progress is not None:
             progress(len(ends), n_anneals)

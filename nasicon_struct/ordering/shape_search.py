@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from nasicon_struct.ordering.annealing import Layout, Walker, run_all, stream
 from nasicon_struct.ordering.lattice import IntArray
 from nasicon_struct.ordering.problem import OrderingProblem
-from nasicon_struct.ordering.search import Outcome, Progress, all_lowest, anneal_lowest, steps_for
+from nasicon_struct.ordering.search import (
+    Outcome,
+    Progress,
+    all_lowest,
+    anneal_lowest,
+    kicks_for,
+    steps_for,
+)
 from nasicon_struct.ordering.supercells import Shape
+
+#: Rounds of the search: share of the shapes that take part, anneals of each, and whether these are kicked.
+_ROUNDS: Final = ((1.0, 4, False), (0.5, 8, False), (0.2, 2, True), (0.07, 4, True), (0.03, 8, True))
+#: Shapes that take part in every round.
+_LEAST: Final = 3
 
 
 @dataclass
@@ -42,23 +55,25 @@ def search_shapes(
 ) -> tuple[Shape, Outcome]:
     """Return the shape of lowest energy and its lowest arrangements.
 
-    Every shape is annealed a few times; then the better half twice as often, and so on. Shapes small enough
-    are searched exhaustively. All shapes hold the same atoms, so energies per supercell compare.
+    Every shape is annealed a few times; the better ones more often and more thoroughly, in rounds. Shapes small
+    enough are searched exhaustively. All shapes hold the same atoms, so energies per supercell compare.
     """
     entries = [_Entry(i, shape, build(shape)) for i, shape in enumerate(shapes)]
     for entry in entries:
         entry.outcome = all_lowest(entry.problem, k)
     rest = [entry for entry in entries if entry.outcome is None]
-    wanted, done = 4, 0
-    total = n_anneals + 4 * len(rest)
-    while rest:
+    total = n_anneals + sum(max(_LEAST, round(len(rest) * share)) * runs for share, runs, _ in _ROUNDS)
+    done = 0
+    for share, runs, kicked in _ROUNDS:
+        if not rest:
+            break
+        rest = rest[: max(_LEAST, round(len(entries) * share))]
 
-        def work(entry: _Entry, until: int = wanted) -> list[tuple[float, IntArray]]:
+        def work(entry: _Entry, runs: int = runs, kicked: bool = kicked) -> list[tuple[float, IntArray]]:
             walker = Walker(Layout.of(entry.problem))
-            steps = steps_for(entry.problem)
-            return [
-                walker.search(stream(seed, entry.number, n), steps) for n in range(len(entry.ends), until)
-            ]
+            steps, kicks = steps_for(entry.problem), kicks_for(entry.problem) if kicked else 0
+            first = len(entry.ends)
+            return [walker.search(stream(seed, entry.number, first + n), steps, kicks) for n in range(runs)]
 
         for entry, ends in zip(rest, run_all(work, rest, workers), strict=True):
             entry.ends += ends
@@ -66,10 +81,6 @@ def search_shapes(
             if progress is not None:
                 progress(min(done, total), total)
         rest.sort(key=lambda entry: (round(entry.best, 5), entry.number))
-        if len(rest) <= 4:
-            break
-        rest = rest[: max(4, len(rest) // 3)]
-        wanted *= 2
     best = min(entries, key=lambda entry: (round(entry.best, 5), entry.number))
     if best.outcome is not None:
         return best.shape, best.outcome
