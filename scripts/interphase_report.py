@@ -16,6 +16,7 @@ from tabulate import tabulate
 from nasicon_struct import interface_reactions, interphase, reference
 from nasicon_struct.entries import chemical_system
 from nasicon_struct.errors import NasiconError
+from nasicon_struct.interface import interface_uncertainty
 
 DOC = Path(__file__).resolve().parent.parent / "docs" / "interphases.md"
 LEVELS = ("chgnet-r2scan", "mp2019-gga")
@@ -91,7 +92,9 @@ def predicted(contact: Contact, level: str) -> tuple[str, str, str]:
     inner = [item for item in pair.kinks if 0 < item.fraction_b < 1]
     last = max(inner, key=lambda item: item.fraction_b)
     excess = " + ".join(part.formula for part in last.products)
-    return products, f"{-1000 * kink.mutual_energy_ev_per_atom:.0f}", excess
+    spread = interface_uncertainty(contact.electrolyte, contact.partner, level)
+    low, high = (1000 * value for value in spread.interval_ev_per_atom)
+    return products, f"{-1000 * kink.mutual_energy_ev_per_atom:.0f} ({low:.0f} to {high:.0f})", excess
 
 
 def at_the_metal(electrolyte: str, level: str) -> str:

@@ -12,6 +12,7 @@ from nasicon_struct.interface.passivation import (
 )
 from nasicon_struct.interface.reactions import InterfaceKink, InterfaceReactions, interface_reactions
 from nasicon_struct.interface.table import InterfaceTable, interface_table
+from nasicon_struct.interface.uncertainty import InterfaceUncertainty, interface_uncertainty
 
 __all__ = [
     "ElectronicCharacter",
@@ -19,11 +20,13 @@ __all__ = [
     "InterfaceMap",
     "InterfaceReactions",
     "InterfaceTable",
+    "InterfaceUncertainty",
     "Interphase",
     "electronic_character",
     "interface_map",
     "interface_reactions",
     "interface_table",
+    "interface_uncertainty",
     "interphase",
     "judge",
 ]

@@ -7,11 +7,13 @@ from typing import Final
 
 import numpy as np
 
+from nasicon_struct.entries import EntrySet
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
 from nasicon_struct.stability.case import STABLE_TOLERANCE_EV, Case
 from nasicon_struct.stability.error_model import error_model
 from nasicon_struct.stability.result import CompetitorEffect, WindowUncertainty
+from nasicon_struct.stability.system import System
 
 #: Phases farther above the hull than this, eV per atom, are left out of the samples.
 _NEAR_HULL_EV: Final = 0.3
@@ -82,7 +84,7 @@ def _sample(case: Case, n_samples: int, seed: int) -> tuple[np.ndarray, np.ndarr
     x, energies = hull.x[near], hull.e[near]
     elements_at = np.searchsorted(near, hull.elements_at)
     target = int(np.searchsorted(near, index))
-    errors = _errors(case, near, n_samples, seed)
+    errors = sample_errors(case.entries, case.system, near, n_samples, seed)
     sampled = energies[None, :] - errors
     vector = case.vector
     sides = []
@@ -102,13 +104,15 @@ def _sample(case: Case, n_samples: int, seed: int) -> tuple[np.ndarray, np.ndarr
     return sides[0], np.minimum(sides[1], 0.0), above, above == 0.0
 
 
-def _errors(case: Case, phases: np.ndarray, n_samples: int, seed: int) -> np.ndarray:
-    """Return samples of the errors, eV per free atom, shape (samples, phases)."""
-    elements = case.system.elements
-    amounts = np.array([[float(case.system.exact[i].get(symbol, 0)) for symbol in elements] for i in phases])
+def sample_errors(
+    entries: EntrySet, system: System, phases: np.ndarray, n_samples: int, seed: int
+) -> np.ndarray:
+    """Return samples of the errors of phases, eV per free atom, shape (samples, phases)."""
+    elements = system.elements
+    amounts = np.array([[float(system.exact[i].get(symbol, 0)) for symbol in elements] for i in phases])
     atoms = amounts.sum(axis=1)
-    free = np.array([case.system.atoms_per_formula(i) for i in phases])
-    mean, covariance = error_model(case.entries).predict(amounts / atoms[:, None], elements)
+    free = np.array([system.atoms_per_formula(i) for i in phases])
+    mean, covariance = error_model(entries).predict(amounts / atoms[:, None], elements)
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.clip(values, 0.0, None))
     normal = np.random.default_rng(seed).standard_normal((n_samples, len(phases)))
