@@ -116,6 +116,14 @@ def test_sizes_and_parents_are_chosen():
     assert all(i.e_above_hull_ev_per_atom == i.e_above_hull_mixed_ev_per_atom for i in result.orderings)
 
 
+def test_atoms_are_displaced_before_they_relax():
+    options = {"n_orderings": 1, "parents": ["boilot1988_x235"], "max_steps": 0}
+    still, moved = (judge("Na4Zr2Si3O12", rattle_ang=r, **options).lowest.relaxed for r in (0.0, 0.02))
+    shifts = still.initial.cart_coords - moved.initial.cart_coords
+    assert 0.015 < shifts.std() < 0.025
+    assert any("Displaced" in line for line in moved.provenance)
+
+
 def test_the_hull_of_a_level_goes_with_its_own_calculator():
     with pytest.raises(NasiconError, match="no calculator makes energies"):
         doped_stability(FORMULA, level="mp2019-gga")
@@ -134,6 +142,7 @@ def test_the_hull_of_a_level_goes_with_its_own_calculator():
         ({"temperature_k": -1.0}, "temperature_k"),
         ({"mixing": ("Na", "O")}, "sites that mix"),
         ({"parents": ()}, "parent"),
+        ({"rattle_ang": -0.1}, "rattle_ang"),
     ],
 )
 def test_senseless_options_are_refused(options, words):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
+
+import numpy as np
 
 from nasicon_struct.cell import AverageCell, build_average_cell
 from nasicon_struct.composition import NasiconComposition
@@ -39,6 +42,7 @@ def doped_stability(
     fmax_ev_per_ang: float = 0.03,
     max_steps: int = 500,
     min_na_na_ang: float = 2.0,
+    rattle_ang: float = 0.02,
     seed: int = 0,
     uncertainty: bool = True,
     progress: Callable[[int, int, str], None] | None = None,
@@ -74,8 +78,11 @@ def doped_stability(
         As for :func:`nasicon_struct.relax_cell`.
     min_na_na_ang : float, keyword-only
         Sodium sites nearer than this are never both filled, angstrom.
+    rattle_ang : float, keyword-only
+        Standard deviation of random displacements before relaxing, angstrom: without them a cell of high symmetry
+        keeps forces of zero on atoms that would rather move.
     seed : int, keyword-only
-        Seed of the ordering.
+        Seed of the ordering and of the displacements.
     uncertainty : bool, keyword-only
         Whether the window comes with intervals.
     progress : callable, optional, keyword-only
@@ -99,6 +106,8 @@ def doped_stability(
         raise StabilityError(f"n_orderings is at least 1, got {n_orderings}")
     if temperature_k is not None and not (math.isfinite(temperature_k) and temperature_k >= 0):
         raise StabilityError(f"temperature_k must be 0 or more, got {temperature_k}")
+    if not (math.isfinite(rattle_ang) and 0 <= rattle_ang <= 0.2):
+        raise StabilityError(f"rattle_ang must lie between 0 and 0.2 angstrom, got {rattle_ang}")
     kinds = tuple(mixing)
     elements = sorted(target.amounts)
     competitors = as_entry_set(level if entries is None else entries, system=elements)
@@ -121,7 +130,9 @@ def doped_stability(
     for number, (name, cell) in enumerate(ordered):
         if progress is not None:
             progress(number, len(ordered), f"{name}, {cell.formula_units} formula units")
-        relaxed = relax_cell(cell, engine, fmax_ev_per_ang=fmax_ev_per_ang, max_steps=max_steps)
+        relaxed = relax_cell(
+            _rattled(cell, rattle_ang, seed), engine, fmax_ev_per_ang=fmax_ev_per_ang, max_steps=max_steps
+        )
         amounts = {symbol: float(n) for symbol, n in cell.composition.items()}
         total = sum(amounts.values())
         formation = relaxed.energy_ev_per_atom - sum(n * references[s] for s, n in amounts.items()) / total
@@ -223,6 +234,16 @@ def _orderings(
     if not found and error is not None:
         raise error
     return found, warnings
+
+
+def _rattled(cell: OrderedCell, rattle_ang: float, seed: int) -> OrderedCell:
+    """Return the cell with its atoms displaced at random."""
+    structure = cell.structure.copy()
+    shifts = np.random.default_rng(seed).normal(0.0, rattle_ang, (len(structure), 3))
+    for number, shift in enumerate(shifts):
+        structure.translate_sites([number], shift, frac_coords=False, to_unit_cell=False)
+    text = f"Displaced at random by {rattle_ang:g} A (standard deviation) before relaxing."
+    return dataclasses.replace(cell, structure=structure, provenance=(*cell.provenance, text))
 
 
 def _formula(cell: OrderedCell) -> str:
