@@ -2,7 +2,8 @@
 
 Every facet mu is a straight line ``mu . base + t (mu . direction)`` along a path; the energy of the hull is the
 highest of them. From t = 0 the walk goes from line to line, each time to the one that is met first and, of
-several that meet in one point, to the steepest; all compositions take their step together. With a cache of
+several that meet in one point, to the steepest; all compositions of one direction take their step together, and
+only lines steeper than the least steep of theirs are looked at. With a cache of
 facets instead of the full hull the path is accepted only where the hull itself has the energy of the envelope at
 every corner and its slope in the end: the energy is convex and nowhere below the envelope, so the two are then
 the same. Otherwise the facets that were lacking are in the cache now, and the path is walked again.
@@ -17,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from nasicon_struct.errors import StabilityError
+from nasicon_struct.stability.faces import dot_in_order
 from nasicon_struct.stability.hull import Hull
 from nasicon_struct.stability.profile import SLOPE_TOLERANCE_EV
 
@@ -26,7 +28,7 @@ _TIE_EV: Final = 1e-12
 _SHORTEST: Final = 1e-10
 #: A corner of a cached envelope this far below the hull, eV per atom, is not one.
 _VERIFIED_EV: Final = 1e-11
-_BLOCK: Final = 1 << 18
+_BLOCK: Final = 1 << 17
 _MAX_ROUNDS: Final = 200
 
 
@@ -113,53 +115,73 @@ def _walk(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return path, slope, start and energy of all pieces, those of one path together and in order."""
     found = [[np.empty(0, dtype=int)], [np.empty(0)], [np.empty(0)], [np.empty(0)]]
-    transposed = np.ascontiguousarray(planes.T)
-    step = max(1, _BLOCK // max(1, len(planes)))
-    for at in range(0, len(bases), step):
-        block = slice(at, at + step)
-        pieces = _walk_block(transposed, bases[block], directions[block])
-        path = np.concatenate([piece[0] for piece in pieces])
-        order = np.argsort(path, kind="stable")
-        found[0].append(path[order] + at)
-        for k in (1, 2, 3):
-            found[k].append(np.concatenate([piece[k] for piece in pieces])[order])
+    for rows in _groups(directions):
+        slopes = dot_in_order(planes, np.broadcast_to(directions[rows[0]], planes.shape))
+        falling = np.argsort(-slopes, kind="stable")
+        growth = float(directions[rows[0]].sum())
+        transposed = np.ascontiguousarray(planes[falling].T)
+        step = max(1, _BLOCK // max(1, len(planes)))
+        for at in range(0, len(rows), step):
+            block = rows[at : at + step]
+            pieces = _walk_block(transposed, slopes[falling], bases[block], growth)
+            path = np.concatenate([piece[0] for piece in pieces])
+            order = np.argsort(path, kind="stable")
+            found[0].append(block[path[order]])
+            for k in (1, 2, 3):
+                found[k].append(np.concatenate([piece[k] for piece in pieces])[order])
     path, slopes, starts, energies = (np.concatenate(part) for part in found)
-    return path, slopes, starts, energies
+    order = np.argsort(path, kind="stable")
+    return path[order], slopes[order], starts[order], energies[order]
+
+
+def _groups(directions: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of each direction."""
+    if not len(directions):
+        return []
+    if (directions == directions[0]).all():
+        return [np.arange(len(directions))]
+    _, group = np.unique(directions, axis=0, return_inverse=True)
+    group = group.ravel()
+    order = np.argsort(group, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
 
 
 def _walk_block(
-    planes: np.ndarray, bases: np.ndarray, directions: np.ndarray
+    planes: np.ndarray, slopes: np.ndarray, bases: np.ndarray, growth: float
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Walk from t = 0 along lines of falling slope, shape (F,); ``planes`` has the shape (E, F)."""
     heights = bases @ planes
-    slopes = directions @ planes
-    size, growth = bases.sum(axis=1), directions.sum(axis=1)
+    size = bases.sum(axis=1)
     active = np.arange(len(bases))
     t = np.zeros(len(bases))
     # The steepest of the lines that are highest at t = 0.
     value = heights.max(axis=1)
-    tied = heights >= (value - _TIE_EV * size)[:, None]
-    line = np.argmax(np.where(tied, slopes, -np.inf), axis=1)
+    line = np.argmax(heights >= (value - _TIE_EV * size)[:, None], axis=1)
+    gaps, crossings = np.empty_like(heights), np.empty_like(heights)
     pieces = []
     while True:
-        rows = np.arange(len(active))
-        slope, height = slopes[rows, line], heights[rows, line]
+        slope, height = slopes[line], heights[np.arange(len(active)), line]
         pieces.append((active, slope, t, value))
         # Where the lines that are steeper cross this one: of those that meet in the next corner the steepest.
-        steeper = slopes > (slope + SLOPE_TOLERANCE_EV)[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            crossing = np.where(steeper, (height[:, None] - heights) / (slopes - slope[:, None]), np.inf)
-        following = crossing.min(axis=1)
-        going = np.isfinite(following)
-        if not going.any():
+        steeper = int(np.searchsorted(-slopes, -(slope.min() + SLOPE_TOLERANCE_EV)))
+        if not steeper:
             return pieces
-        heights, slopes, crossing, following = (
-            heights[going],
-            slopes[going],
-            crossing[going],
-            following[going],
-        )
-        size, growth, active = size[going], growth[going], active[going]
-        following += _SHORTEST * (size / growth + following)
-        line = np.argmax(np.where(crossing <= following[:, None], slopes, -np.inf), axis=1)
-        t = np.maximum(crossing[np.arange(len(active)), line], t[going])
+        part = (slice(len(active)), slice(steeper))
+        gap = np.subtract(slopes[:steeper], slope[:, None], out=gaps[part])
+        crossing = np.subtract(height[:, None], heights[:, :steeper], out=crossings[part])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            np.divide(crossing, gap, out=crossing)
+        np.copyto(crossing, np.inf, where=gap <= SLOPE_TOLERANCE_EV)
+        following = crossing.min(axis=1)
+        going = np.flatnonzero(np.isfinite(following))
+        if not len(going):
+            return pieces
+        limit = following + _SHORTEST * (size / growth + following)
+        met = np.argmax(crossing <= limit[:, None], axis=1)[going]
+        t = np.maximum(crossing[going, met], t[going])
         value = height[going] + slope[going] * t
+        line = met
+        if len(going) < len(active):
+            heights, size, active = heights[going, :steeper], size[going], active[going]
+        else:
+            heights = heights[:, :steeper]

@@ -23,7 +23,7 @@ TIE_TOLERANCE_EV: Final = 1e-12
 #: With more elements than this, facets are found one by one.
 MAX_ELEMENTS_OF_FULL_HULL: Final = 6
 #: Numbers held at once: small enough to stay in the cache of a core.
-_BLOCK: Final = 1 << 18
+_BLOCK: Final = 1 << 17
 _SMALLEST: Final = np.finfo(float).tiny
 
 
@@ -188,7 +188,7 @@ class Hull:
             best[at : at + step] = first = values.argmax(axis=1)
             top = values[here, first]
             values[here, first] = -np.inf
-            unsure = np.flatnonzero(values.max(axis=1) >= top - doubt)
+            unsure = np.flatnonzero(values[here, values.argmax(axis=1)] >= top - doubt)
             if len(unsure):
                 values[here, first] = top
                 ties = np.flatnonzero(values[unsure] >= (top[unsure] - doubt)[:, None])
