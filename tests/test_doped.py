@@ -124,6 +124,13 @@ def test_atoms_are_displaced_before_they_relax():
     assert any("Displaced" in line for line in moved.provenance)
 
 
+def test_a_parent_whose_sites_are_full_is_taken_as_it_is():
+    found = judge("Na4Zr2Si3O12", n_orderings=1, parents=["subramanian1985"], max_steps=0)
+    (only,) = found.orderings
+    assert (only.n_atoms, only.formula_units, only.electrostatic_ev_per_fu) == (42, 2, None)
+    assert parse_formula(only.formula) == parse_formula("Na4Zr2Si3O12")
+
+
 def test_the_hull_of_a_level_goes_with_its_own_calculator():
     with pytest.raises(NasiconError, match="no calculator makes energies"):
         doped_stability(FORMULA, level="mp2019-gga")

@@ -23,8 +23,9 @@ class DopedOrdering(MSONable):
     formula_units, n_atoms : int
     composition_error : float
         Largest difference to the composition asked for, atoms per formula unit.
-    electrostatic_ev_per_fu : float
-        Ewald energy of the arrangement before relaxation, eV per formula unit.
+    electrostatic_ev_per_fu : float or None
+        Ewald energy of the arrangement before relaxation, eV per formula unit; None where the sites of the parent
+        are full and nothing is to be arranged.
     energy_ev_per_atom : float
         Energy of the calculator after relaxation, eV per atom.
     formation_energy_ev_per_atom : float
@@ -41,7 +42,7 @@ class DopedOrdering(MSONable):
     formula_units: int
     n_atoms: int
     composition_error: float
-    electrostatic_ev_per_fu: float
+    electrostatic_ev_per_fu: float | None
     energy_ev_per_atom: float
     formation_energy_ev_per_atom: float
     e_above_hull_ev_per_atom: float

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
+from pymatgen.core.structure import Structure
 
 from nasicon_struct.cell import AverageCell, build_average_cell
 from nasicon_struct.composition import NasiconComposition
@@ -17,7 +19,7 @@ from nasicon_struct.doped.result import DopedOrdering, DopedStability
 from nasicon_struct.entries import as_entry_set, reference_energies
 from nasicon_struct.errors import OrderingError, StabilityError
 from nasicon_struct.formula import format_formula
-from nasicon_struct.ordering import OrderedCell, order_cell
+from nasicon_struct.ordering import order_cell
 from nasicon_struct.relaxation import load_calculator, relax_cell
 from nasicon_struct.stability import hull_energies, stability_window
 
@@ -25,6 +27,18 @@ from nasicon_struct.stability import hull_energies, stability_window
 CALCULATORS: Final = {"chgnet-r2scan": "chgnet-r2scan", "chgnet-pbe": "chgnet"}
 #: Monoclinic and rhombohedral parents with sane coordinates.
 _PARENTS: Final = ("subramanian1985", "boilot1988_x235")
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A cell to relax."""
+
+    structure: Structure
+    formula_units: int
+    composition: dict[str, int]
+    composition_error: float
+    electrostatic_ev_per_fu: float | None
+    provenance: tuple[str, ...]
 
 
 def doped_stability(
@@ -144,7 +158,7 @@ def doped_stability(
                 formula_units=cell.formula_units,
                 n_atoms=len(cell.structure),
                 composition_error=cell.composition_error,
-                electrostatic_ev_per_fu=cell.energy_ev_per_fu,
+                electrostatic_ev_per_fu=cell.electrostatic_ev_per_fu,
                 energy_ev_per_atom=relaxed.energy_ev_per_atom,
                 formation_energy_ev_per_atom=formation,
                 e_above_hull_ev_per_atom=above,
@@ -206,16 +220,19 @@ def _orderings(
     n_orderings: int,
     min_na_na_ang: float,
     seed: int,
-) -> tuple[list[tuple[str, OrderedCell]], list[str]]:
+) -> tuple[list[tuple[str, _Candidate]], list[str]]:
     """Return the cells to relax, and what could not be ordered."""
     sizes: list[int | None]
     sizes = (
         [formula_units] if formula_units is None or isinstance(formula_units, int) else list(formula_units)
     )
-    found: list[tuple[str, OrderedCell]] = []
+    found: list[tuple[str, _Candidate]] = []
     warnings: list[str] = []
     error: OrderingError | None = None
     for name, cell in averages.items():
+        if cell.structure.is_ordered:
+            found.append((name, _whole(cell)))
+            continue
         for size in sizes:
             try:
                 cells = order_cell(
@@ -229,14 +246,35 @@ def _orderings(
                 error = problem
                 warnings.append(f"{name}: {problem}")
                 continue
-            found += [(name, item) for item in cells]
+            found += [
+                (
+                    name,
+                    _Candidate(
+                        item.structure,
+                        item.formula_units,
+                        item.composition,
+                        item.composition_error,
+                        item.energy_ev_per_fu,
+                        item.provenance,
+                    ),
+                )
+                for item in cells
+            ]
             warnings += [text for item in cells for text in item.warnings if text not in cell.warnings]
     if not found and error is not None:
         raise error
     return found, warnings
 
 
-def _rattled(cell: OrderedCell, rattle_ang: float, seed: int) -> OrderedCell:
+def _whole(cell: AverageCell) -> _Candidate:
+    """Return an average cell whose sites are full already, as its primitive cell."""
+    structure = cell.structure.get_primitive_structure()
+    composition = {symbol: round(n) for symbol, n in structure.composition.get_el_amt_dict().items()}
+    units = composition["O"] // 12
+    return _Candidate(structure, units, composition, 0.0, None, cell.provenance)
+
+
+def _rattled(cell: _Candidate, rattle_ang: float, seed: int) -> _Candidate:
     """Return the cell with its atoms displaced at random."""
     structure = cell.structure.copy()
     shifts = np.random.default_rng(seed).normal(0.0, rattle_ang, (len(structure), 3))
@@ -246,6 +284,6 @@ def _rattled(cell: OrderedCell, rattle_ang: float, seed: int) -> OrderedCell:
     return dataclasses.replace(cell, structure=structure, provenance=(*cell.provenance, text))
 
 
-def _formula(cell: OrderedCell) -> str:
+def _formula(cell: _Candidate) -> str:
     """Return the content of a cell per O12, exactly."""
     return format_formula({symbol: Fraction(n, cell.formula_units) for symbol, n in cell.composition.items()})
