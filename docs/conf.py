@@ -47,3 +47,4 @@ napoleon_use_ivar = True
 napoleon_use_rtype = False
 
 generate.write_pages(Path(__file__).parent)
+nb_execution_excludepatterns = generate.executed_notebooks(Path(__file__).parent)

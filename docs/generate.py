@@ -87,6 +87,16 @@ def write_pages(docs: Path) -> None:
             shutil.copyfile(path, copies / name)
 
 
+def executed_notebooks(docs: Path) -> list[str]:
+    """Return the notebooks that come with outputs, as paths below ``docs``."""
+    found = []
+    for path in sorted((docs / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if any(cell.get("outputs") for cell in cells):
+            found.append(f"notebooks/{path.name}")
+    return found
+
+
 def theory_page(docs: Path) -> str:
     """Contents of the theory pages that are there."""
     found = {path.stem for path in docs.glob("*.md")} - OTHER_PAGES
