@@ -78,7 +78,9 @@ def draw_fits() -> dict[str, Figure]:
         "rhombohedral": calculated(rhombohedral),
         "mixture": mixture(calculated(monoclinic), calculated(rhombohedral), 0.5),
         # the metric of Table S3 with the atoms of a sane structure: its own oxygen positions are unphysical
-        "s3": calculated(Structure(s3.lattice, monoclinic.species_and_occu, monoclinic.frac_coords)),
+        "s3": calculated(
+            Structure(s3.lattice, monoclinic.species_and_occu, monoclinic.frac_coords), fwhm_deg=0.06
+        ),
     }
     out = {}
     for seed, (name, pattern) in enumerate(scans.items(), start=1):

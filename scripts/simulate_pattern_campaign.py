@@ -374,13 +374,23 @@ def rates(rows: list[dict[str, Any]]) -> list[tuple[str, float, int, str]]:
     found = [r for r in mixed if r["phase"] == "mixed"]
     table = [
         ("monoclinic, delta2 <= -0.006, FWHM <= 0.15: called so", *share(clear, phase_is("monoclinic")), "1"),
-        ("the same: called rhombohedral", *share(clear, phase_is("rhombohedral")), "0"),
+        (
+            "such samples with 300 counts at the top or more: called so",
+            *share([r for r in clear if r["peak"] >= 300], phase_is("monoclinic")),
+            "1",
+        ),
+        ("such samples: called rhombohedral", *share(clear, phase_is("rhombohedral")), "0"),
         ("monoclinic, FWHM > 0.15: called so", *share(broad, phase_is("monoclinic")), ""),
         ("monoclinic, FWHM > 0.15: called rhombohedral", *share(broad, phase_is("rhombohedral")), "0"),
         ("rhombohedral, FWHM <= 0.15: called so", *share(r_sharp, phase_is("rhombohedral")), ""),
         ("rhombohedral, FWHM > 0.15: called so", *share(r_broad, phase_is("rhombohedral")), ""),
         ("rhombohedral: called monoclinic", *share([*r_sharp, *r_broad], phase_is("monoclinic")), "0"),
         ("mixtures of 30 to 70 %, split > FWHM: called so", *share(split, phase_is("mixed")), "1"),
+        (
+            "such mixtures with 300 counts at the top or more: called so",
+            *share([r for r in split if r["peak"] >= 300], phase_is("mixed")),
+            "1",
+        ),
         ("mixtures of 30 to 70 %, split < FWHM: called so", *share(merged, phase_is("mixed")), ""),
         ("single phases called a mixture", *share([*m, *r_sharp, *r_broad], phase_is("mixed")), "0"),
         (

@@ -168,7 +168,7 @@ def plot_probability_curve(
             f"{curve.transition_temperature_k:.0f} $\\pm$ {curve.transition_temperature_se_k:.0f} K",
         )
     ax.axvline(ROOM_TEMPERATURE_K, color="0.7", lw=0.8)
-    ax.set(ylim=(0, 1))
+    ax.set(ylim=(0, 1.03 + 0.075 * len(curves)), yticks=np.linspace(0.0, 1.0, 6))  # room for the legend
     ax.set_xlabel("temperature (K)")
     ax.set_ylabel("P(monoclinic)")
     ax.legend(fontsize=7, loc="upper right", framealpha=0.9)
@@ -206,7 +206,7 @@ def plot_distortions(
     matplotlib Axes
     """
     ax = _axes(ax, 5.6, 4.4)
-    d2, d1 = np.linspace(-0.022, 0.008, 121), np.linspace(-0.006, 0.006, 81)
+    d2, d1 = np.linspace(-0.0235, 0.008, 127), np.linspace(-0.006, 0.006, 81)
     p = np.array([[metric_probability(a, b) for b in d2] for a in d1])
     filled = ax.contourf(d2, d1, p, levels=np.linspace(0.0, 1.0, 11), cmap="Greys", vmin=0.0, vmax=2.5)
     ax.figure.colorbar(filled, ax=ax).set_label("P(monoclinic) from the metric alone")
