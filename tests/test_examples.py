@@ -95,3 +95,12 @@ def test_notebooks_are_stored_without_outputs(path: Path) -> None:
     for cell in cells:
         assert not cell.get("outputs"), f"{path.name}: strip the outputs"
         assert cell.get("execution_count") is None
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Usage: nasicon-struct")
+    assert any(line.strip().startswith("nasicon-struct design") for line in lines)

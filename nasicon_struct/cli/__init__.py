@@ -72,10 +72,9 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; bad input ends with one line on standard error and exit code 2."""
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        code = cli.main(
-            args=None if argv is None else list(argv), prog_name="nasicon-struct", standalone_mode=False
-        )
+        code = cli.main(args=words or ["--help"], prog_name="nasicon-struct", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("error: interrupted", err=True)
         sys.exit(130)
