@@ -3,7 +3,7 @@
     python benchmarks/screening.py --json benchmarks/results/screening.json
     python benchmarks/screening.py --quick
 
-Candidates are formulas in a CSV file: Sc, Zn and Al on Zr from 0 to 0.5 in steps of 0.025, Si from 1.6 up in steps
+Candidates are formulas in a CSV file: Sc, Zn and Al on Zr from 0 to 0.2 in steps of 0.01, Si from 1.4 up in steps
 of 0.01, all columns but the predicted cell, the result a Parquet file. Each of our runs is a process of its own,
 start and imports included. CPU seconds are those of all its processes; wall seconds depend on what else the machine
 does (the load is in the result). Memory is the peak of the parent plus the number of workers times the peak of the
@@ -66,11 +66,11 @@ if __name__ == "__main__":
 def write_candidates(file: Path, dopants: list[str], rows: int) -> int:
     """Write formulas of a design space, neutral by their Na, some with more than 4 Na; returns the number."""
     known = element_sites()
-    steps = [k * 25 for k in range(21)]
+    steps = [k * 10 for k in range(21)]
     written = 0
     with file.open("w", encoding="utf-8") as handle:
         handle.write("formula\n")
-        for si in itertools.count(1600, 10):
+        for si in itertools.count(1400, 10):
             if si > 3000 or written == rows:
                 break
             for amounts in itertools.product(steps, repeat=len(dopants)):
