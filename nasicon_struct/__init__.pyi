@@ -64,6 +64,7 @@ from .plotting.interfaces import plot_interface as plot_interface
 from .plotting.interfaces import plot_interface_map as plot_interface_map
 from .plotting.interphases import plot_interphases as plot_interphases
 from .plotting.patterns import plot_pattern as plot_pattern
+from .plotting.patterns import plot_pattern_fit as plot_pattern_fit
 from .plotting.screening import plot_pareto as plot_pareto
 from .plotting.screening import plot_property_map as plot_property_map
 from .plotting.screening import plot_screen as plot_screen
