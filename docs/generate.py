@@ -254,12 +254,14 @@ def _heading(key: str) -> str:
     """Return a key of a benchmark as words; one with spaces in it is a name already."""
     if " " in key:
         return key
+    key = re.sub(r"_per_(\w+)_s$", r"_per_\1_second", key)
     key = key.replace("_s_per_", "_per_").removesuffix("_s")
     return key.replace("_", " ")
 
 
 def _is_seconds(key: str) -> bool:
-    return any(re.search(r"_s(_per_\w+)?$", part) for part in key.split())
+    rate = r"_per_\w+_s$"
+    return any(re.search(r"_s(_per_\w+)?$", part) and not re.search(rate, part) for part in key.split())
 
 
 def _seconds(value: float) -> str:
@@ -285,7 +287,7 @@ def _cell(value: Any, key: str = "") -> str:
     if isinstance(value, float):
         if "ratio" in key.split():
             return f"{value:,.0f}x" if value >= 100 else f"{value:.3g}x"
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     if isinstance(value, int):
         return f"{value:,}" if value >= 10_000 else str(value)
     if isinstance(value, dict):
