@@ -135,7 +135,8 @@ def test_limits_bars_and_published_values_are_where_they_should_be():
 
 def test_lists_name_every_step_and_kink():
     window = ns.stability_window("Na3PS4", GGA, uncertainty=False)
-    listed = draw_profile().texts[-1].get_text().splitlines()
+    texts = [text.get_text() for text in draw_profile().texts]
+    listed = next(text for text in texts if "\n" in text).splitlines()
     assert len(listed) == sum(step.v_low < 4.0 for step in window.steps)
     assert listed[0].startswith("a  above")
     assert any(line.endswith(subscripted("Na3PS4")) for line in listed)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _STABLE_EV = 1e-8
+#: Numbers in narrow regions are not smaller than this, points; where even that has no room they stand beside.
+_SMALLEST_PT = 4.5
+_LEAST_ROOM_PT = 1.7
 _HEIGHT = np.sqrt(3) / 2
 
 
@@ -108,6 +111,7 @@ def plot_potential_diagram(diagram: PotentialDiagram, ax: Axes | None = None) ->
     axes.figure.draw_without_rendering()
     greys = (0.93, 0.86, 0.79, 0.72)
     listed: list[str] = []
+    outside: list[tuple[tuple[float, float], str]] = []
     for number, region in enumerate(diagram.regions):
         polygon = np.array(region.vertices_ev)
         axes.fill(
@@ -123,7 +127,10 @@ def plot_potential_diagram(diagram: PotentialDiagram, ax: Axes | None = None) ->
         if not _fits(axes, note, polygon):
             listed.append(name)
             note.set_text(str(len(listed)))
-            note.set_fontsize(min(8.0, max(4.5, 1.5 * room)))
+            note.set_fontsize(min(8.0, max(_SMALLEST_PT, 1.5 * room)))
+            if room < _LEAST_ROOM_PT:
+                note.remove()
+                outside.append((tuple(centre), str(len(listed))))
     lines = [f"{k}  {name}" for k, name in enumerate(listed, 1)]
     lines += [f"white: phases without {diagram.third_element}"]
     axes.text(
@@ -136,6 +143,15 @@ def plot_potential_diagram(diagram: PotentialDiagram, ax: Axes | None = None) ->
         va="top",
         fontsize=7,
         linespacing=1.4,
+    )
+    place_labels(
+        axes,
+        [centre for centre, _ in outside],
+        [text for _, text in outside],
+        [6.0] * len(outside),
+        colours=["black"] * len(outside),
+        sides=[(-1, -1)] * len(outside),
+        reaches=(11.0, 18.0),
     )
     return axes
 

@@ -35,8 +35,9 @@ def place_labels(
     *,
     colours: Sequence[str],
     sides: Sequence[tuple[int, int] | None],
+    reaches: Sequence[float] = (5.0, 11.0, 18.0),
 ) -> None:
-    """Write labels beside points so that they cover neither each other nor the points.
+    """Write labels beside points so that they cover neither each other, nor the points, nor the text that is there.
 
     Parameters
     ----------
@@ -50,6 +51,8 @@ def place_labels(
     colours : sequence of str, keyword-only
     sides : sequence of (int, int) or None, keyword-only
         The side to prefer, as signs of x and y; None for any.
+    reaches : sequence of float, keyword-only
+        Distances to try, points; from 10 on a thin line leads to the point.
     """
     from matplotlib.text import Text
 
@@ -58,6 +61,7 @@ def place_labels(
     pixel = figure.dpi / 72.0
     at = [axes.transData.transform(point) for point in points]
     taken = [(x - 3 * pixel, y - 3 * pixel, x + 3 * pixel, y + 3 * pixel) for x, y in at]
+    taken += [Text.get_window_extent(text).extents for text in axes.texts]
     for k, text in enumerate(texts):
         ways = list(_AROUND)
         preferred = sides[k]
@@ -67,7 +71,7 @@ def place_labels(
                 *sorted(ways, key=lambda way: -(way[0] * preferred[0] + way[1] * preferred[1])),
             ]
         best = None
-        for reach in (5.0, 11.0, 18.0):
+        for reach in reaches:
             for rank, (right, up) in enumerate(ways):
                 note = axes.annotate(
                     text,
@@ -91,7 +95,8 @@ def place_labels(
                 )
                 note.get_window_extent()  # puts the text into its place
                 box = Text.get_window_extent(note)  # of the text alone, without its pointer
-                cost = rank + 4 * reach + sum(_overlap(box.extents, other) for other in taken)
+                cut = box.width * box.height - _overlap(box.extents, axes.bbox.extents)
+                cost = rank + 4 * reach + cut + sum(_overlap(box.extents, other) for other in taken)
                 if best is None or cost < best[0]:
                     if best is not None:
                         best[1].remove()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nasicon_struct.errors import StabilityError
-from nasicon_struct.plotting.labels import letter, subscripted, voltage_label
+from nasicon_struct.plotting.labels import letter, place_labels, subscripted, voltage_label
 from nasicon_struct.stability.published import published_windows
 from nasicon_struct.stability.result import StabilityWindow
 
@@ -217,14 +217,6 @@ def plot_voltage_profile(window: StabilityWindow, ax: Axes | None = None, *, v_m
                 solid_capstyle="butt",
                 zorder=3,
             )
-        axes.annotate(
-            letter(number),
-            (step.exchanged, (low + high) / 2),
-            xytext=(5, 0) if high - low > 0.03 * v_max else (0, 3),
-            textcoords="offset points",
-            va="center" if high - low > 0.03 * v_max else "bottom",
-            fontsize=8,
-        )
     # A profile falls from the upper left to the lower right: the upper right is free.
     axes.text(
         0.99,
@@ -241,6 +233,15 @@ def plot_voltage_profile(window: StabilityWindow, ax: Axes | None = None, *, v_m
     low, high = min(step.exchanged for step in steps), max(step.exchanged for step in steps)
     wide = high - low or 1.0
     axes.set_xlim(low - 0.05 * wide, high + 0.12 * wide)
+    middles = [(step.exchanged, sum(pair) / 2) for step, pair in zip(steps, ends, strict=True)][::-1]
+    place_labels(
+        axes,
+        middles,
+        [letter(number) for number in range(len(middles))],
+        [8.0] * len(middles),
+        colours=["black"] * len(middles),
+        sides=[(1, 0) if high - low > 0.03 * v_max else (0, 1) for low, high in reversed(ends)],
+    )
     axes.set_xlabel(f"{window.open_element} taken up per {subscripted(window.target)}")
     axes.set_ylabel(voltage_label(window.open_element, window.charge))
     axes.set_title(f"{subscripted(window.target)}, {window.source}", fontsize=9)
