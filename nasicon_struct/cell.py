@@ -154,6 +154,11 @@ class AverageCell(MSONable):
     def site(self, label: str) -> AverageSite:
         """Return one site by its label.
 
+        Parameters
+        ----------
+        label : str
+            Such as ``Na1``, ``T2`` or ``O6``.
+
         Raises
         ------
         CellError

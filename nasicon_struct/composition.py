@@ -313,6 +313,17 @@ class NasiconComposition(MSONable):
     def from_any(cls, obj: Any, *, oxidation_states: Mapping[str, Any] | None = None) -> NasiconComposition:
         """Make a composition from a formula, pymatgen Composition or Structure, ASE Atoms, or mapping.
 
+        Parameters
+        ----------
+        obj : str, Composition, Structure, Atoms, mapping of str to number, or NasiconComposition
+            Amounts in any multiple of O12.
+        oxidation_states : mapping of str to number, optional
+            Formal charges that replace the table's.
+
+        Returns
+        -------
+        NasiconComposition
+
         Raises
         ------
         ChargeBalanceError
@@ -337,6 +348,17 @@ class NasiconComposition(MSONable):
         cls, formula: str, *, oxidation_states: Mapping[str, Any] | None = None
     ) -> NasiconComposition:
         """Make a composition from a formula in any multiple of O12.
+
+        Parameters
+        ----------
+        formula : str
+            Brackets and decimal amounts are read exactly.
+        oxidation_states : mapping of str to number, optional
+            Formal charges that replace the table's, for example ``{"V": 3}``.
+
+        Returns
+        -------
+        NasiconComposition
 
         Raises
         ------
@@ -470,7 +492,7 @@ class NasiconComposition(MSONable):
 
     @property
     def net_charge(self) -> Fraction:
-        """Net charge per O12 in elementary charges: exactly 0."""
+        """Net charge per O12 in elementary charges, exactly 0."""
         return sum((exact(self.oxidation_states[s]) * n for s, n in self.amounts.items()), Fraction(0))
 
     @property

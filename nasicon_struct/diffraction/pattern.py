@@ -140,7 +140,18 @@ class PowderPattern(MSONable):
         return bool(np.all(self.intensity >= 0.0) and np.all(self.intensity == np.round(self.intensity)))
 
     def d_ang(self, wavelength_ang: float | None = None) -> NDArray[np.float64]:
-        """Spacing at each point, angstrom (infinite at 2-theta = 0)."""
+        """Return the spacing at each point, angstrom (infinite at 2-theta = 0).
+
+        Parameters
+        ----------
+        wavelength_ang : float, optional
+            Wavelength, angstrom; the pattern's own when absent.
+
+        Raises
+        ------
+        PatternError
+            If neither is known.
+        """
         lam = wavelength_ang or self.wavelength_ang
         if lam is None:
             raise PatternError(
@@ -153,6 +164,11 @@ class PowderPattern(MSONable):
         """Write two columns, 2-theta in degrees and intensity (three with sigma); return the path.
 
         The header lines start with ``#`` and name source and wavelength, which :func:`read_pattern` picks up.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write; an existing one is replaced.
         """
         out = Path(path)
         columns = [self.two_theta_deg, self.intensity]

@@ -163,7 +163,13 @@ class OrderedCell(MSONable):
         return cell_formula(self.composition)
 
     def to_cif(self, path: str | Path | None = None) -> str:
-        """Return the cell as a CIF in P1, provenance in the header, and write it when a path is given."""
+        """Return the cell as a CIF in P1, provenance in the header, and write it when a path is given.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            File to write; an existing one is replaced.
+        """
         from pymatgen.io.cif import CifWriter
 
         header = [

@@ -209,7 +209,7 @@ class DesignSpace(MSONable):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Variables of the space: none besides the amounts themselves."""
+        """Variables of the space, none besides the amounts themselves."""
         return ()
 
     def amounts(self, start: int, stop: int) -> tuple[Amounts, dict[str, np.ndarray]]:

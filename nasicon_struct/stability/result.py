@@ -298,7 +298,7 @@ class StabilityWindow(MSONable):
 
     @property
     def shifted_v(self) -> tuple[float, float]:
-        """Window of the target after shifting it onto the hull, V: that of its equilibrium assemblage."""
+        """Window of the target after shifting it onto the hull (that of its equilibrium assemblage), V."""
         return self.assemblage_reduction_v, self.assemblage_oxidation_v
 
     def __str__(self) -> str:
