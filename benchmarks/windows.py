@@ -39,6 +39,7 @@ from nasicon_struct.stability import (
 from nasicon_struct.stability.system import System
 
 SYSTEM = "Na-Zr-Si-P-O"
+LEVEL = "mp2019-gga"
 #: Added one by one for the growth with the number of elements.
 ORDER = ("Na", "P", "O", "Si", "Zr", "Al", "Sc", "Zn")
 TARGET = "Na3Zr2Si2PO12"
@@ -48,7 +49,7 @@ TOLERANCE = 1e-8
 
 def entries_of(system: str, n: int, seed: int) -> EntrySet:
     """Return ``n`` entries of a system: the embedded ones (or the first of them), then made-up ones."""
-    real = load_entries(system)
+    real = load_entries(system, source=LEVEL)
     symbols = real.elements
     hull = System(real, symbols).hull
     rng = np.random.default_rng(seed)

@@ -53,6 +53,11 @@ needs both: what either would give off alone is left out.
     help="Fix one more element: S for an excess of sulfur, O2:298.15K:0.21bar for a gas.",
 )
 @click.option(
+    "--uncertainty/--no-uncertainty",
+    default=True,
+    help="Give a 95 % interval from the errors of the energies, or leave it out [default: give it].",
+)
+@click.option(
     "--map", "as_map", is_flag=True, help="Draw all voltages against the mixing ratio, into --figure."
 )
 @click.option(
@@ -70,6 +75,7 @@ def command(
     source: str | None,
     entries_file: Path | None,
     reservoirs: tuple[str, ...],
+    uncertainty: bool,
     as_map: bool,
     figure: Path | None,
     as_json: bool,
@@ -78,7 +84,12 @@ def command(
 
     All mixing ratios at which the products change, with balanced reactions, and whether the products pass electrons.
     """
-    from nasicon_struct.interface import interface_map, interface_reactions, judge
+    from nasicon_struct.interface import (
+        interface_map,
+        interface_reactions,
+        interface_uncertainty,
+        judge,
+    )
     from nasicon_struct.stability import parse_reservoir
 
     if as_map and not figure:
@@ -87,9 +98,11 @@ def command(
         raise click.UsageError("a map covers all voltages; leave --voltage or --map out")
     entries = choose_entries(source, entries_file)
     held = [parse_reservoir(text) for text in reservoirs]
-    result = interface_reactions(
-        a, b, entries, voltage_v=voltage_v, open_element=open_element, reservoirs=held
-    )
+    options: dict[str, Any] = {"voltage_v": voltage_v, "open_element": open_element, "reservoirs": held}
+    result = interface_reactions(a, b, entries, **options)
+    # The interval is that of the strongest reaction; without a reaction there is none.
+    reacts = result.mutual_driving_force_ev_per_atom >= 1e-8
+    known = interface_uncertainty(a, b, entries, **options) if uncertainty and reacts else None
     verdict = judge(
         result.strongest_mutual.products,
         electrolyte=result.a,
@@ -110,12 +123,12 @@ def command(
         else:
             save_figure(plot_interface(result), figure)
     if as_json:
-        echo_json(summary(result, verdict))
+        echo_json(summary(result, verdict, known))
         return
-    _print(result, verdict)
+    _print(result, verdict, known)
 
 
-def _print(result: Any, verdict: Any) -> None:
+def _print(result: Any, verdict: Any, known: Any) -> None:
     from tabulate import tabulate
 
     at = "closed" if result.voltage_v is None else f"at {result.voltage_v:g} V against {result.open_element}"
@@ -134,7 +147,7 @@ def _print(result: Any, verdict: Any) -> None:
     headers = [f"share of {result.b}", "meV/atom", "together", "reaction"]
     click.echo(tabulate(rows, headers, disable_numparse=True, colalign=("right",) * 3 + ("left",)))
     click.echo()
-    for line in _remarks(result, verdict):
+    for line in _remarks(result, verdict, known):
         click.echo(f"- {line}")
 
 
@@ -149,8 +162,17 @@ def _headline(result: Any) -> str:
     return f"up to {force:.1f} meV/atom given off together, at a share of {kink.fraction_b:.3f} of {result.b}"
 
 
-def _remarks(result: Any, verdict: Any) -> list[str]:
+def _remarks(result: Any, verdict: Any, known: Any) -> list[str]:
     lines = [verdict.sentence]
+    if known is not None:
+        low, high = (1000 * value for value in known.interval_ev_per_atom)
+        share = 100 * known.probability_reacts
+        lines.append(
+            f"95 % interval of what is given off together: {low:.1f} to {high:.1f} meV/atom, median "
+            f"{1000 * known.median_ev_per_atom:.1f}; the two react in {share:.0f} % of {known.n_samples} draws of the "
+            "errors"
+        )
+        lines.append(f"error of the energies: {known.model}")
     for name, above in (
         (result.a, result.e_above_hull_a_ev_per_atom),
         (result.b, result.e_above_hull_b_ev_per_atom),
@@ -166,7 +188,7 @@ def _remarks(result: Any, verdict: Any) -> list[str]:
     return lines
 
 
-def summary(result: Any, verdict: Any) -> dict[str, Any]:
+def summary(result: Any, verdict: Any, known: Any = None) -> dict[str, Any]:
     """Return the JSON of an interface: units in the names, null where a number is not known or infinite."""
     names = (
         "a b source level voltage_v open_element reservoirs e_above_hull_a_ev_per_atom "
@@ -174,6 +196,8 @@ def summary(result: Any, verdict: Any) -> dict[str, Any]:
         "missing notes"
     )
     flat = {name: getattr(result, name) for name in names.split()}
+    fields = "fraction_b median_ev_per_atom interval_ev_per_atom probability_reacts n_samples seed model"
+    flat["uncertainty"] = None if known is None else {name: getattr(known, name) for name in fields.split()}
     flat["verdict"] = verdict.verdict
     flat["verdict_sentence"] = verdict.sentence
     flat["observed"] = list(verdict.observed)
