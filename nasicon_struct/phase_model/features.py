@@ -102,24 +102,21 @@ def nominal_composition(obj: Any, *, oxidation_states: Mapping[str, Any] | None 
     if oxidation_states is None:
         balance = _with_other_charges(_with_tetrahedral_ions(balance))
     sites = {name: sum(amounts.values()) for name, amounts in balance.sites.items()}
+    name = obj.strip() if isinstance(obj, str) else balance.formula
     if abs(balance.net_charge) > CHARGE_TOLERANCE:
         raise ChargeBalanceError(
-            f"{balance.formula} has a net charge of {balance.net_charge:+.3g} per O12, so its phase means "
-            "nothing; "
-            f"check the formula or the oxidation states (neutral with Na {balance.na_needed:.4g})",
+            f"{name} has a net charge of {balance.net_charge:+.3g} per O12, so its phase means nothing; "
+            f"check the formula or the oxidation states (neutral with Na {balance.na_needed:.4g} per O12)",
             balance.net_charge,
             balance.na_needed,
         )
-    for name, full in (("M", 2.0), ("T", 3.0)):
-        if abs(sites[name] - full) > SITE_TOLERANCE:
+    for site, full in (("M", 2.0), ("T", 3.0)):
+        if abs(sites[site] - full) > SITE_TOLERANCE:
             raise CompositionError(
-                f"{balance.formula} is no NASICON: its {name} site holds {sites[name]:.4g} per O12 instead "
-                f"of {full:g}"
+                f"{name} is no NASICON: its {site} site holds {sites[site]:.4g} per O12 instead of {full:g}"
             )
     if sites["Na"] > 4.0 + SITE_TOLERANCE:
-        raise CompositionError(
-            f"{balance.formula} is no NASICON: Na is {sites['Na']:.4g} per O12, at most 4 fit"
-        )
+        raise CompositionError(f"{name} is no NASICON: Na is {sites['Na']:.4g} per O12, at most 4 fit")
     return NominalComposition(
         formula=balance.formula,
         na=sites["Na"],
@@ -187,7 +184,10 @@ def _with_other_charges(balance: ChargeBalance) -> ChargeBalance:
         oxidation_states={**balance.oxidation_states, symbol: state},
         net_charge=0.0,
         neutral=True,
-        problems=(*(p for p in balance.problems if "charge" not in p), f"neutral with {symbol} at {state:+g}"),
+        problems=(
+            *(p for p in balance.problems if "charge" not in p),
+            f"neutral with {symbol} at {state:+g}",
+        ),
     )
 
 
