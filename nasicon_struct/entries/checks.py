@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from monty.json import MSONable
 
 from nasicon_struct import reference
 from nasicon_struct.entries.amounts import composition_key
+from nasicon_struct.entries.convert import as_entry_set
 from nasicon_struct.entries.entry import EntrySet
 from nasicon_struct.formula import parse_formula
 
@@ -83,17 +84,19 @@ class EntryReport(MSONable):
         )
 
 
-def check_entries(entries: EntrySet) -> EntryReport:
+def check_entries(entries: Any) -> EntryReport:
     """Check an entry set: references, duplicates, levels of theory, missing and implausible phases.
 
     Parameters
     ----------
-    entries : EntrySet
+    entries : EntrySet, or anything else that :func:`as_entry_set` takes
 
     Returns
     -------
     EntryReport
     """
+    if not isinstance(entries, EntrySet):
+        entries = as_entry_set(entries)
     unreferenced = tuple(symbol for symbol in entries.elements if symbol not in entries.reference_ev_per_atom)
     counts = Counter(composition_key(entry.amounts) for entry in entries)
     names: dict[tuple[tuple[str, int], ...], str] = {}

@@ -23,6 +23,10 @@ ENERGY_COLUMNS: Final[dict[str, str]] = {
 }
 #: Packages whose classes a JSON file of entries may name.
 _PACKAGES: Final = frozenset({"pymatgen", "nasicon_struct", "mp_api", "emmet"})
+_GRAND: Final = (
+    "these are grand potentials at a fixed chemical potential (GrandPotentialPhaseDiagram), not energies; give the "
+    "entries that they were made from"
+)
 _THERMO_LEVELS: Final = {"GGA": "GGA/GGA+U", "GGA+U": "GGA/GGA+U", "R2SCAN": "r2SCAN", "SCAN": "SCAN"}
 
 
@@ -59,6 +63,8 @@ def as_entry_set(entries: Any = None, *, system: Any = None, open_element: str |
             return entries_from_file(text)
         return load_entries(system, source=entry_source(text).name, open_element=open_element)
     if hasattr(entries, "all_entries"):
+        if hasattr(entries, "chempots"):
+            raise EntriesError(_GRAND)
         entries = entries.all_entries
     if isinstance(entries, Mapping) or not isinstance(entries, Iterable):
         raise EntriesError(
@@ -118,17 +124,25 @@ def entries_from_pymatgen(
     for item in entries:
         composition = getattr(item, "composition", None)
         energy = getattr(item, "energy", None)
+        if hasattr(item, "chempots"):
+            raise EntriesError(_GRAND)
         if composition is None or energy is None:
             raise EntriesError(
                 f"expected pymatgen entries (PDEntry, ComputedEntry), got {type(item).__name__} in the list"
             )
         amounts = amounts_of(composition)
         n_atoms = float(sum(amounts.values()))
+        try:
+            energy = float(energy)
+        except (TypeError, ValueError):
+            raise EntriesError(
+                f"the energy of {_pretty(amounts)} must be a number of eV, got {energy!r:.40}"
+            ) from None
         entry_id = getattr(item, "entry_id", None) or getattr(item, "attribute", None)
         made.append(
             Entry(
                 formula=_pretty(amounts),
-                energy_ev_per_atom=float(energy) / n_atoms,
+                energy_ev_per_atom=energy / n_atoms,
                 entry_id="" if entry_id is None else str(entry_id),
                 level=_level_of(item),
             )
@@ -205,6 +219,8 @@ def entries_from_file(path: str | Path, *, source: str | None = None) -> EntrySe
     if not file.is_file():
         raise EntriesError(f"there is no file {file}; give a CSV or JSON of entries")
     name = source or file.name.split(".")[0]
+    if file.suffix.lower() not in (".csv", ".json", ".gz"):
+        raise EntriesError(f"{file} is neither CSV nor JSON by its name; name it .csv, .json or .json.gz")
     if file.suffix.lower() == ".csv":
         return _from_csv(file, name)
     return _from_json(file, name)
@@ -221,22 +237,27 @@ def _from_csv(file: Path, name: str) -> EntrySet:
         raise EntriesError(
             f"{file} is no readable CSV ({error}); save it as UTF-8 text with commas"
         ) from None
-    held = [column for column in ENERGY_COLUMNS if column in columns]
-    if "formula" not in columns or len(held) != 1:
+    held = [column for column in columns if column in ENERGY_COLUMNS]
+    if columns.count("formula") != 1 or len(held) != 1:
         raise EntriesError(
-            f"{file} needs a column 'formula' and exactly one of {', '.join(ENERGY_COLUMNS)}; "
-            f"it has {', '.join(columns) or 'no columns'}"
+            f"{file} needs one column 'formula' and exactly one of {', '.join(ENERGY_COLUMNS)}, separated by commas; "
+            f"it has {', '.join(columns)[:200] or 'no columns'}"
         )
     column = held[0]
     made = []
     for number, row in enumerate(rows, start=2):
         if not any((value or "").strip() for value in row.values() if isinstance(value, str)):
             continue
+        if any((cell or "").strip() for cell in row.get(None) or ()):
+            raise EntriesError(
+                f"line {number} of {file} has more cells than the header; write decimals with a point and put texts "
+                "with commas in quotes"
+            )
         try:
             formula = (row["formula"] or "").strip()
             amounts = parse_formula(formula)
             energy = float(row[column] or "")
-            if not math.isfinite(energy):
+            if not math.isfinite(energy) or "_" in row[column]:
                 raise ValueError
         except CompositionError as error:
             raise EntriesError(f"line {number} of {file}: {error}") from None
@@ -312,6 +333,8 @@ def _from_json(file: Path, name: str) -> EntrySet:
         raise EntriesError(f"{file} is no readable JSON of entries ({error})") from None
     if isinstance(decoded, EntrySet):
         return decoded
+    if hasattr(decoded, "all_entries"):
+        return as_entry_set(decoded)
     if isinstance(decoded, Mapping) and "entries" in decoded:
         decoded = decoded["entries"]
     if not isinstance(decoded, list):

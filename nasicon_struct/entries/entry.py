@@ -116,10 +116,20 @@ class EntrySet(MSONable):
 
     def __post_init__(self) -> None:
         for name in ("entries", "excluded"):
+            if isinstance(getattr(self, name), str) or not isinstance(getattr(self, name), Iterable):
+                raise EntriesError(
+                    f"the {name} must be a list of Entry objects, got {getattr(self, name)!r:.40}"
+                )
             items = tuple(
                 Entry.from_dict(dict(item)) if isinstance(item, Mapping) else item
                 for item in getattr(self, name)
             )
+            foreign = next((item for item in items if not isinstance(item, Entry)), None)
+            if foreign is not None:
+                raise EntriesError(
+                    f"the {name} must be Entry objects, got {type(foreign).__name__}; for pymatgen entries use "
+                    "entries_from_pymatgen"
+                )
             object.__setattr__(self, name, items)
         object.__setattr__(self, "notes", tuple(self.notes))
         if not self.entries:
@@ -277,6 +287,10 @@ class EntrySet(MSONable):
 
     def without(self, formulas: str | Iterable[str]) -> EntrySet:
         """Return the set without every entry of the given compositions."""
+        if formulas is None or not isinstance(formulas, Iterable):
+            raise EntriesError(
+                f"name the phases to leave out by their formulas, got {type(formulas).__name__}"
+            )
         names = [formulas] if isinstance(formulas, str) else list(formulas)
         keys = {composition_key(parse_formula(name)) for name in names}
         kept = tuple(entry for entry in self.entries if composition_key(entry.amounts) not in keys)
@@ -295,6 +309,11 @@ class EntrySet(MSONable):
         """
         amounts = parse_formula(formula)
         total = sum(amounts.values())
+        given = formation_energy_ev_per_atom
+        if isinstance(given, bool) or not isinstance(given, Real):
+            raise EntriesError(
+                f"the formation energy of {formula} must be a number of eV per atom, got {given!r}"
+            )
         references = self.reference_ev_per_atom
         try:
             offset = sum(float(amount / total) * references[symbol] for symbol, amount in amounts.items())
@@ -302,9 +321,7 @@ class EntrySet(MSONable):
             raise EntriesError(
                 f"the entry set {self.source!r} has no element {error.args[0]}; add it before {formula}"
             ) from None
-        added = Entry(
-            formula=formula, energy_ev_per_atom=formation_energy_ev_per_atom + offset, flag="user", note=note
-        )
+        added = Entry(formula=formula, energy_ev_per_atom=float(given) + offset, flag="user", note=note)
         return replace(self, entries=(*self.entries, added))
 
     def pdentries(self) -> list[PDEntry]:

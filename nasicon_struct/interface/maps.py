@@ -11,7 +11,7 @@ from monty.json import MSONable
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.interface.reactions import Pair
 from nasicon_struct.stability import simplex
-from nasicon_struct.stability.case import ION_CHARGES
+from nasicon_struct.stability.inputs import element_symbol, ion_charge
 from nasicon_struct.stability.profile import envelope
 
 
@@ -104,8 +104,8 @@ def interface_map(
         raise StabilityError("the voltages must be a list of numbers, 0 V or more")
     if fractions.ndim != 1 or not len(fractions) or not ((fractions >= 0) & (fractions <= 1)).all():
         raise StabilityError("the mixing fractions must be a list of numbers between 0 and 1")
-    if open_element not in ION_CHARGES:
-        raise StabilityError(f"a voltage needs an ion of known charge, got {open_element!r}")
+    open_element = element_symbol(open_element)
+    charge = ion_charge(open_element)
     # The pair is closed, with the open element in its system; the grid opens it.
     pair = Pair(
         a,
@@ -116,7 +116,7 @@ def interface_map(
         reservoirs=reservoirs,
         include=(open_element,),
     )
-    mu = -ION_CHARGES[open_element] * voltages
+    mu = -charge * voltages
     column = pair.system.column(open_element)
     rows = [_against_voltage(pair, fraction, column, mu) for fraction in fractions]
     names: dict[str, int] = {}

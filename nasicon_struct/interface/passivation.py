@@ -20,6 +20,7 @@ from nasicon_struct.entries import amounts_of, composition_key
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.formula import parse_formula
 from nasicon_struct.stability import PhaseAmount, stability_window
+from nasicon_struct.stability.inputs import finite_number
 from nasicon_struct.stability.result import as_tuples
 
 #: Characters that let electrons pass.
@@ -195,7 +196,7 @@ def interphase(
     StabilityError
         If the voltage is negative.
     """
-    if not voltage_v >= 0:
+    if finite_number(voltage_v, "voltage", "V") < 0:
         raise StabilityError(f"the voltage must be 0 or more V, got {voltage_v}")
     window = stability_window(electrolyte, entries, uncertainty=False, **options)
     step = next((s for s in window.steps if s.v_low - 1e-9 <= voltage_v < s.v_high - 1e-9), window.steps[-1])

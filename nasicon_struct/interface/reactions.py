@@ -12,13 +12,14 @@ import numpy as np
 from monty.json import MSONable
 
 from nasicon_struct.entries import EntrySet, as_entry_set, formula_unit
-from nasicon_struct.entries.checks import missing_phases
+from nasicon_struct.entries.checks import implausible_energies, missing_phases
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
-from nasicon_struct.stability.case import ION_CHARGES
+from nasicon_struct.stability.case import SCALE_TOLERANCE_EV
+from nasicon_struct.stability.inputs import ION_CHARGES, element_symbol, finite_number, ion_charge
 from nasicon_struct.stability.profile import envelope
 from nasicon_struct.stability.reactions import PhaseAmount, reaction, solve_exactly
-from nasicon_struct.stability.reservoirs import Reservoir, as_reservoirs
+from nasicon_struct.stability.reservoirs import Reservoir, as_reservoirs, supersaturated
 from nasicon_struct.stability.result import as_tuples
 from nasicon_struct.stability.system import System, molecular
 from nasicon_struct.units import KJ_PER_MOL_PER_EV
@@ -160,24 +161,23 @@ class Pair:
         self.amounts = (units[0][1], units[1][1])
         elements = {*self.amounts[0], *self.amounts[1], *(item.element for item in held), *include}
         self.entries: EntrySet = as_entry_set(entries, system=elements, open_element=None)
+        self.atoms = tuple(float(sum(amounts.values())) for amounts in self.amounts)
         given = (formation_energy_a_ev_per_atom, formation_energy_b_ev_per_atom)
         extra = []
         for k in (0, 1):
             if given[k] is not None:
+                self._check_energy(k, given[k], elements)
                 extra.append((self.formulas[k], self.amounts[k], float(given[k] or 0.0)))
         self.system = self._make_system(elements, held, extra)
         self.vectors = tuple(self.system.vector(amounts) for amounts in self.amounts)
         for formula, vector in zip(self.formulas, self.vectors, strict=True):
             if vector.sum() <= 0:
                 raise StabilityError(
-                    f"{formula} holds nothing but elements that are exchanged; leave voltage_v out to let it "
-                    "react as a "
-                    "material"
+                    f"{formula} holds nothing but elements that are exchanged or held by a reservoir; leave "
+                    "the voltage or the reservoir out to let it react as a material"
                 )
-        self.atoms = tuple(float(sum(amounts.values())) for amounts in self.amounts)
-        if np.allclose(
-            self.vectors[0] / self.vectors[0].sum(), self.vectors[1] / self.vectors[1].sum(), atol=1e-12
-        ):
+        first, second = (vector / vector.sum() for vector in self.vectors)
+        if np.allclose(first, second, rtol=0.0, atol=1e-12):
             raise StabilityError(
                 f"{self.formulas[0]} and {self.formulas[1]} are the same composition apart from exchanged "
                 "elements; "
@@ -195,6 +195,18 @@ class Pair:
         if key not in memo:
             memo[key] = System(self.entries, elements, reservoirs=held)
         return memo[key]
+
+    def _check_energy(self, k: int, given: Any, elements: set[str]) -> None:
+        """Refuse an energy of a material that is on another scale than the entries."""
+        energy = finite_number(given, f"formation energy of {self.formulas[k]}", "eV per atom")
+        closed = self._make_system(elements, [], [])
+        vector = closed.vector(self.amounts[k])
+        gap = energy - float(closed.hull.energies(vector[None, :])[0]) / self.atoms[k]
+        if abs(gap) > SCALE_TOLERANCE_EV:
+            raise StabilityError(
+                f"the energy given for {self.formulas[k]} lies {gap:+.2f} eV/atom from the hull: it is on another "
+                "scale; give a formation energy at the level of the entries"
+            )
 
     def _energies(self, given: tuple[float | None, float | None]) -> tuple[list[bool], list[float]]:
         """Return whether each material's energy is known, and its grand potential, eV per formula unit."""
@@ -214,12 +226,9 @@ class Pair:
 
 def electrode_reservoir(voltage_v: float, open_element: str, held: list[Reservoir]) -> Reservoir:
     """Return the open element as held by an electrode at a voltage, beside other reservoirs."""
-    if open_element not in ION_CHARGES:
-        raise StabilityError(
-            f"a voltage needs an ion of known charge, got {open_element!r}; use one of "
-            f"{', '.join(ION_CHARGES)}"
-        )
-    if not (math.isfinite(voltage_v) and voltage_v >= 0):
+    open_element = element_symbol(open_element)
+    charge = ion_charge(open_element)
+    if finite_number(voltage_v, "voltage", "V") < 0:
         raise StabilityError(
             f"the voltage must be 0 or more V, got {voltage_v}; below 0 V metal plates without limit"
         )
@@ -227,7 +236,7 @@ def electrode_reservoir(voltage_v: float, open_element: str, held: list[Reservoi
         raise StabilityError(f"{open_element} is given twice, by the voltage and by a reservoir; give one")
     return Reservoir(
         element=open_element,
-        mu_relative_ev=-ION_CHARGES[open_element] * float(voltage_v),
+        mu_relative_ev=-charge * float(voltage_v),
         description=f"{open_element} at {voltage_v:g} V",
     )
 
@@ -273,6 +282,7 @@ def interface_reactions(
     W. D. Richards, L. J. Miara, Y. Wang, J. C. Kim, G. Ceder, Chem. Mater. 28 (2016) 266; Y. Zhu, X. He, Y.
     Mo, J. Mater. Chem. A 4 (2016) 3253.
     """
+    open_element = element_symbol(open_element)
     pair = Pair(
         a,
         b,
@@ -309,6 +319,10 @@ def _notes(pair: Pair) -> list[str]:
         for formula, known in zip(pair.formulas, pair.known, strict=True)
         if not known
     ]
+    notes += supersaturated(pair.system.reservoirs)
+    odd = implausible_energies(pair.system.entries)
+    if odd:
+        notes.append(f"formation energies out of all bounds (eV/atom), check them: {', '.join(odd)}")
     if pair.system.entries.excluded:
         notes.append(f"kept out of the hull, by flag: {pair.system.entries.excluded_names}")
     return notes

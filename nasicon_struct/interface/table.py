@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from nasicon_struct.errors import StabilityError
 from nasicon_struct.interface.reactions import electrode_reservoir
 from nasicon_struct.stability.batch import aligned, amounts_table, own_energies, system_of
 from nasicon_struct.stability.envelopes import envelopes
+from nasicon_struct.stability.inputs import element_symbol
 from nasicon_struct.stability.reservoirs import Reservoir, as_reservoirs
 from nasicon_struct.stability.system import System
 
@@ -119,6 +120,12 @@ def interface_table(
     CompositionError, EntriesError, StabilityError
         If a material cannot be read, holds nothing but exchanged elements, or the entries do not cover it.
     """
+    for given in (electrolytes, electrodes):
+        if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
+            raise StabilityError(
+                f"expected a list of materials, got {type(given).__name__}; put a single material into a list"
+            )
+    open_element = element_symbol(open_element)
     first, second = list(electrolytes), list(electrodes)
     if not first or not second:
         raise StabilityError("there is nothing to mix; give at least one electrolyte and one electrode")
@@ -132,8 +139,8 @@ def interface_table(
     empty = np.flatnonzero(vectors.sum(axis=1) <= 0)
     if len(empty):
         raise StabilityError(
-            f"{names[empty[0]]} holds nothing but elements that are exchanged; leave voltage_v out to let it "
-            "react as a material"
+            f"{names[empty[0]]} holds nothing but elements that are exchanged or held by a "
+            "reservoir; leave the voltage or the reservoir out to let it react as a material"
         )
     atoms = table.sum(axis=1)
     grand = _grand_energies(found, table, symbols, held)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,7 +13,9 @@ from monty.json import MSONable
 
 from nasicon_struct.entries import EntrySet, amounts_of, as_entry_set, formula_of
 from nasicon_struct.errors import CompositionError, StabilityError
-from nasicon_struct.stability.case import ION_CHARGES, STABLE_TOLERANCE_EV
+from nasicon_struct.formula import ELEMENTS
+from nasicon_struct.stability.case import STABLE_TOLERANCE_EV
+from nasicon_struct.stability.inputs import element_symbol, ion_charge
 from nasicon_struct.stability.reservoirs import as_reservoirs
 from nasicon_struct.stability.result import StabilityWindow
 from nasicon_struct.stability.system import System
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SIMPLE_FORMULA: Final = re.compile(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?)+")
+_SYMBOLS: Final = frozenset(ELEMENTS)
 _SIMPLE_TERM: Final = re.compile(r"([A-Z][a-z]?)(\d+(?:\.\d+)?)?")
 
 
@@ -113,6 +117,8 @@ class WindowTable(MSONable):
             Passed to :func:`stability_window`: the reservoirs the table was made with, and the composition's
             own energy where it was given.
         """
+        if isinstance(row, bool) or not isinstance(row, Integral) or not 0 <= row < len(self):
+            raise StabilityError(f"there is no row {row!r}; the table holds rows 0 to {len(self) - 1}")
         present = self.fractions[row] > 0
         symbols = np.array(self.elements)[present]
         amounts = dict(zip(symbols.tolist(), self.fractions[row][present].tolist(), strict=True))
@@ -185,6 +191,11 @@ def energies_above_hull(
     table, symbols = amounts_table([getattr(item, "composition", item) for item in items], None)
     atoms = table.sum(axis=1)
     energies = np.array([_energy_per_atom(item, n) for item, n in zip(items, atoms, strict=True)])
+    if not np.isfinite(energies).all():
+        row = int(np.flatnonzero(~np.isfinite(energies))[0])
+        raise StabilityError(
+            f"the energy of entry {row} is {energies[row]}, not a finite number of eV per atom"
+        )
     system, found = system_of(table, symbols, entries, reservoirs, None)
     references = np.array([found.reference_ev_per_atom[symbol] for symbol in symbols])
     held = {item.element: item.mu_relative_ev for item in system.reservoirs}
@@ -228,12 +239,8 @@ def windows(
     CompositionError, EntriesError, StabilityError
         If a composition cannot be read or the entries do not cover it.
     """
-    if open_element not in ION_CHARGES:
-        raise StabilityError(
-            f"a voltage needs an ion of known charge, got {open_element!r}; use one of "
-            f"{', '.join(ION_CHARGES)}"
-        )
-    charge = ION_CHARGES[open_element]
+    open_element = element_symbol(open_element)
+    charge = ion_charge(open_element)
     table, symbols = amounts_table(compositions, elements)
     system, found = system_of(table, symbols, entries, reservoirs, open_element)
     free = aligned(table, symbols, system.free)
@@ -291,12 +298,18 @@ def amounts_table(compositions: Any, elements: Sequence[str] | None) -> tuple[np
     if hasattr(compositions, "columns") and hasattr(compositions, "to_numpy"):
         names = [str(name) for name in compositions.columns]
         elements = names if elements is None else elements
-        compositions = compositions[list(elements)].to_numpy(dtype=float)
+        try:
+            compositions = compositions[list(elements)].to_numpy(dtype=float)
+        except (TypeError, ValueError, KeyError):
+            raise CompositionError(
+                f"a table of compositions has one column of numbers for each element, got {', '.join(names)[:80]}; "
+                "give a column of formulas as a list"
+            ) from None
     if isinstance(compositions, np.ndarray) and compositions.dtype.kind in "fiu":
         table = np.atleast_2d(np.asarray(compositions, dtype=float))
-        if elements is None or len(elements) != table.shape[1]:
+        if elements is None or table.ndim != 2 or len(elements) != table.shape[1]:
             raise CompositionError(
-                f"an array of {table.shape[1]} columns needs as many elements, got {elements}; "
+                f"an array of {table.shape[-1]} columns needs as many elements, got {elements}; "
                 "give elements=('Na', 'P', 'S')"
             )
         symbols = tuple(map(str, elements))
@@ -318,6 +331,13 @@ def amounts_table(compositions: Any, elements: Sequence[str] | None) -> tuple[np
             at += [columns.setdefault(symbol, len(columns)) for symbol in row]
             values += row.values()
         symbols = tuple(sorted(columns))
+        if not _SYMBOLS.issuperset(symbols):
+            unknown = min(set(symbols) - _SYMBOLS)
+            number = int(np.searchsorted(np.cumsum(lengths), at.index(columns[unknown]), side="right"))
+            raise CompositionError(
+                f"row {number} of the compositions: {unknown[:20]!r} is no element symbol; symbols are written like "
+                "Na, Zr, P"
+            )
         table = np.zeros((len(lengths), len(symbols)))
         place = np.empty(len(symbols), dtype=int)
         place[[columns[symbol] for symbol in symbols]] = np.arange(len(symbols))
@@ -395,6 +415,11 @@ def own_energies(entries: EntrySet, fractions: np.ndarray, symbols: Sequence[str
             raise StabilityError(
                 "formation energies must be numbers, eV per atom, one for each composition"
             ) from None
+        if np.isinf(values).any():
+            raise StabilityError(
+                f"the formation energy of row {int(np.flatnonzero(np.isinf(values))[0])} is infinite; give a number of "
+                "eV per atom, or NaN where it is not known"
+            )
         if values.shape != (len(fractions),):
             raise StabilityError(
                 f"there are {len(fractions)} compositions but {values.shape} energies; give one each"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -12,17 +11,17 @@ from typing import Any, Final
 from nasicon_struct.entries import EntrySet, amounts_of, as_entry_set, formula_unit
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
+from nasicon_struct.stability.inputs import ION_CHARGES as ION_CHARGES
+from nasicon_struct.stability.inputs import element_symbol, finite_number, ion_charge
 from nasicon_struct.stability.profile import SLOPE_TOLERANCE_EV, Plateau, plateaus
 from nasicon_struct.stability.reactions import reaction
 from nasicon_struct.stability.reservoirs import Reservoir, as_reservoirs
 from nasicon_struct.stability.system import System, molecular
 
-#: Charge of the ion of each element that a cell may exchange.
-ION_CHARGES: Final = {"Li": 1, "Na": 1, "K": 1, "Rb": 1, "Cs": 1, "Ag": 1, "Mg": 2, "Ca": 2, "Zn": 2, "Al": 3}
 #: A target this little above the hull, eV per atom, is on it.
 STABLE_TOLERANCE_EV: Final = 1e-8
 #: An energy of the target this far below or above the hull, eV per atom, is on another scale.
-_SCALE_TOLERANCE_EV: Final = 1.0
+SCALE_TOLERANCE_EV: Final = 1.0
 
 
 class Case:
@@ -60,7 +59,7 @@ class Case:
         formation_energy_ev_per_atom: float | None = None,
         reservoirs: Any = None,
     ) -> None:
-        self.open_element = open_element
+        self.open_element = open_element = element_symbol(open_element)
         self.reservoirs: tuple[Reservoir, ...] = as_reservoirs(reservoirs)
         self.formula, self.amounts = formula_unit(target)
         held = {item.element for item in self.reservoirs}
@@ -98,11 +97,13 @@ class Case:
 
     def _read_energy(self, target: Any, given: float | None) -> float | None:
         if given is not None:
-            if not math.isfinite(given):
+            number = finite_number(given, "formation energy", "eV per atom")
+            if number < 0 and len(self.amounts) == 1:
                 raise StabilityError(
-                    f"the formation energy must be a finite number of eV per atom, got {given}"
+                    f"the formation energy of the element {self.formula} is {number:g} eV/atom, but an element's "
+                    "lowest phase is at 0 by definition; give 0 or more"
                 )
-            return float(given)
+            return number
         energy = getattr(target, "energy", None)
         if energy is None or not hasattr(target, "composition"):
             return None
@@ -114,13 +115,13 @@ class Case:
             )
         cell = amounts_of(target)
         offset = sum(float(amount) * references[symbol] for symbol, amount in cell.items())
-        return (float(energy) - offset) / float(sum(cell.values()))
+        return (finite_number(energy, "energy of the target", "eV") - offset) / float(sum(cell.values()))
 
     def _check_scale(self) -> None:
         if self.given_energy is None:
             return
         gap = self.given_energy - self.energy_without_target()
-        if abs(gap) > _SCALE_TOLERANCE_EV and not self.reservoirs:
+        if abs(gap) > SCALE_TOLERANCE_EV and not self.reservoirs:
             raise StabilityError(
                 f"the energy given for {self.formula} lies {gap:+.2f} eV/atom from the hull of the other "
                 "phases: it "
@@ -235,12 +236,7 @@ class Case:
         StabilityError
             If the element is no ion that a cell exchanges.
         """
-        if self.open_element not in ION_CHARGES:
-            raise StabilityError(
-                f"a voltage needs an ion of known charge, got {self.open_element!r}; use one of "
-                f"{', '.join(ION_CHARGES)}, or element_profile for the chemical potential of any element"
-            )
-        return ION_CHARGES[self.open_element]
+        return ion_charge(self.open_element)
 
     def limits_v(self) -> tuple[float, float]:
         """Return the range of voltage in which the assemblage exchanges nothing, V: reduction, oxidation."""

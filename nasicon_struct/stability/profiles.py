@@ -11,8 +11,8 @@ from monty.json import MSONable
 
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability.batch import aligned, amounts_table, system_of
-from nasicon_struct.stability.case import ION_CHARGES
 from nasicon_struct.stability.envelopes import envelopes
+from nasicon_struct.stability.inputs import element_symbol, ion_charge
 from nasicon_struct.units import FARADAY_MAH_PER_MOL
 
 if TYPE_CHECKING:
@@ -114,14 +114,10 @@ def voltage_profiles(
     CompositionError, EntriesError, StabilityError
         If a composition cannot be read, holds nothing but exchanged elements, or the entries do not cover it.
     """
-    if open_element not in ION_CHARGES:
-        raise StabilityError(
-            f"a voltage needs an ion of known charge, got {open_element!r}; use one of "
-            f"{', '.join(ION_CHARGES)}"
-        )
+    open_element = element_symbol(open_element)
+    charge = ion_charge(open_element)
     from pymatgen.core.periodic_table import Element
 
-    charge = ION_CHARGES[open_element]
     table, symbols = amounts_table(compositions, elements)
     system, found = system_of(table, symbols, entries, reservoirs, open_element)
     base = aligned(table, symbols, system.free)

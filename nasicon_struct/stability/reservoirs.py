@@ -12,6 +12,7 @@ from monty.json import MSONable
 
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.formula import ELEMENTS
+from nasicon_struct.stability.inputs import finite_number
 from nasicon_struct.units import BOLTZMANN_EV_PER_K, KJ_PER_MOL_PER_EV
 
 _REFERENCE_T_K: Final = 298.15
@@ -77,10 +78,8 @@ class Reservoir(MSONable):
             raise StabilityError(
                 f"a reservoir holds one element, got {self.element!r}; use a symbol such as O"
             )
-        if not math.isfinite(self.mu_relative_ev):
-            raise StabilityError(
-                f"the chemical potential of {self.element} must be finite, got {self.mu_relative_ev}"
-            )
+        mu = finite_number(self.mu_relative_ev, f"chemical potential of {self.element}", "eV")
+        object.__setattr__(self, "mu_relative_ev", mu)
 
 
 def gas_reservoir(
@@ -115,7 +114,8 @@ def gas_reservoir(
         raise StabilityError(f"there is no thermochemistry of {gas!r}; the gases are {', '.join(_GASES)}")
     if reference not in ("298.15 K", "0 K"):
         raise StabilityError(f"the reference must be '298.15 K' or '0 K', got {reference!r}")
-    if not (math.isfinite(pressure_bar) and pressure_bar > 0):
+    temperature_k = finite_number(temperature_k, "temperature", "K")
+    if finite_number(pressure_bar, "pressure", "bar") <= 0:
         raise StabilityError(f"the pressure of {gas} must be positive (bar), got {pressure_bar}")
     enthalpy, entropy = shomate(gas, temperature_k)
     element, atoms, to_zero = _GASES[gas]
@@ -174,6 +174,16 @@ def saturated(element: str) -> Reservoir:
     )
 
 
+def supersaturated(reservoirs: Iterable[Reservoir]) -> list[str]:
+    """Return a sentence for each reservoir that lies above the element's own phase, which would form from it."""
+    return [
+        f"the reservoir of {item.element} ({item.description}) lies {item.mu_relative_ev:.2f} eV/atom above the "
+        f"element's own phase, which would form from it; saturated({item.element!r}) is the limit"
+        for item in reservoirs
+        if item.mu_relative_ev > 1e-9
+    ]
+
+
 def parse_reservoir(text: str) -> Reservoir:
     """Read a reservoir from text: ``S`` (excess of sulfur) or ``O2:1073K:0.21bar`` (a gas).
 
@@ -182,7 +192,7 @@ def parse_reservoir(text: str) -> Reservoir:
     StabilityError
         If it is neither.
     """
-    parts = [part.strip() for part in text.split(":")]
+    parts = [part.strip() for part in str(text).split(":")]
     if len(parts) == 1 and parts[0] in ELEMENTS:
         return saturated(parts[0])
     numbers = []

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Real
 from typing import Any
 
 from monty.json import MSONable
@@ -14,6 +13,7 @@ from monty.json import MSONable
 from nasicon_struct.entries import amounts_of, formula_of
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability.case import Case
+from nasicon_struct.stability.inputs import finite_number
 from nasicon_struct.stability.reactions import reaction
 
 
@@ -107,7 +107,8 @@ def tolerance_window(
     StabilityError
         If the tolerance is negative or not finite.
     """
-    if not (math.isfinite(tolerance_ev_per_atom) and tolerance_ev_per_atom >= 0):
+    tolerance_ev_per_atom = finite_number(tolerance_ev_per_atom, "tolerance", "eV per atom")
+    if tolerance_ev_per_atom < 0:
         raise StabilityError(f"the tolerance must be 0 or more eV/atom, got {tolerance_ev_per_atom}")
     case = Case(
         target,
@@ -123,7 +124,7 @@ def tolerance_window(
     low, high = -math.inf, 0.0
     # A row of the profile with energy G and exchange dn forbids mu where E - tolerance > G - mu dn.
     for plateau in case.profile():
-        moved = float(plateau.exchanged.get(open_element, 0.0))
+        moved = float(plateau.exchanged.get(case.open_element, 0.0))
         pairs = zip(plateau.phases, plateau.units, strict=True)
         held = sum(float(u) * case.system.atoms_per_formula(i) * float(case.hull.e[i]) for i, u in pairs)
         if moved > 0:
@@ -135,7 +136,7 @@ def tolerance_window(
     found = high >= low - 1e-9 and math.isfinite(high)
     return ToleranceWindow(
         target=case.formula,
-        open_element=open_element,
+        open_element=case.open_element,
         source=case.entries.source,
         tolerance_ev_per_atom=tolerance_ev_per_atom,
         reduction_v=abs(high) / case.charge if found else None,
@@ -179,6 +180,7 @@ def topotactic_window(
     case = Case(
         target, entries, open_element=open_element, formation_energy_ev_per_atom=formation_energy_ev_per_atom
     )
+    open_element = case.open_element
     if case.energy is None:
         raise StabilityError(
             f"the entry set {case.entries.source!r} holds no energy of {case.formula}; give "
@@ -209,7 +211,7 @@ def topotactic_window(
         strain = max(0.0, energy - (e_low + share * (e_high - e_low))) / case.n_atoms
     return TopotacticWindow(
         target=case.formula,
-        open_element=open_element,
+        open_element=case.open_element,
         source=case.entries.source,
         reduction_v=above[0] / case.charge if above else None,
         oxidation_v=below[0] / case.charge if below else None,
@@ -224,14 +226,16 @@ def topotactic_window(
 def _framework(case: Case, given: Iterable[Any] | Mapping[str, float] | None) -> dict[str, float]:
     """Return the phases of the framework and their formation energies, eV per atom."""
     if isinstance(given, Mapping):
-        for phase, energy in given.items():
-            if not isinstance(energy, Real) or not math.isfinite(energy):
-                raise StabilityError(
-                    f"the formation energy of {phase} must be a finite number of eV/atom, got {energy!r}"
-                )
-        return {str(phase): float(energy) for phase, energy in given.items()}
+        return {
+            formula_of(phase): finite_number(energy, f"formation energy of {phase}", "eV per atom")
+            for phase, energy in given.items()
+        }
     if isinstance(given, str):
         given = [given]
+    elif given is not None and not isinstance(given, Iterable):
+        raise StabilityError(
+            f"the framework must be a list of formulas or a mapping to energies, got {type(given).__name__}"
+        )
     if given is None:
         names = [
             entry.formula

@@ -11,6 +11,7 @@ from nasicon_struct.entries.checks import implausible_energies, missing_phases
 from nasicon_struct.stability.case import STABLE_TOLERANCE_EV, Case
 from nasicon_struct.stability.profile import Plateau
 from nasicon_struct.stability.reactions import PhaseAmount
+from nasicon_struct.stability.reservoirs import supersaturated
 from nasicon_struct.stability.result import (
     ElementProfile,
     ProfileRow,
@@ -126,14 +127,14 @@ def element_profile(
                 mu_high_ev=plateau.mu_high_ev,
                 reaction=case.write(phases, units, exchanged, is_target=is_target),
                 products=case.system.phase_amounts(phases, units),
-                exchanged=float(exchanged.get(open_element, 0.0)),
+                exchanged=float(exchanged.get(case.open_element, 0.0)),
                 is_target=is_target,
             )
         )
     low, high = case.limits_ev()
     return ElementProfile(
         target=case.formula,
-        open_element=open_element,
+        open_element=case.open_element,
         source=case.entries.source,
         is_stable=case.is_stable,
         mu_low_ev=low if case.is_stable else None,
@@ -182,7 +183,7 @@ def window_of(case: Case, *, uncertainty: bool, n_samples: int, seed: int) -> St
         decomposition_reaction=case.write(
             phases, units, case.system.balance(phases, units, case.amounts), is_target=bool(stable)
         ),
-        depth_ev_per_atom=max(0.0, case.energy_without_target() - case.hull_energy) if stable else None,
+        depth_ev_per_atom=_depth(case),
         assemblage_reduction_v=reduction_v,
         assemblage_oxidation_v=oxidation_v,
         steps=tuple(steps),
@@ -195,6 +196,16 @@ def window_of(case: Case, *, uncertainty: bool, n_samples: int, seed: int) -> St
         notes=(*_notes(case, below, over), *_shifted_limits(known, *limits)),
         uncertainty=known,
     )
+
+
+def _depth(case: Case) -> float | None:
+    """Return how far a stable compound lies below all other phases, eV per atom; None for an element's place.
+
+    Without an element, or what stands for it beside a reservoir, there is no hull.
+    """
+    if not case.is_stable or case.index in case.hull.elements_at:
+        return None
+    return max(0.0, case.energy_without_target() - case.hull_energy)
 
 
 def _step(case: Case, plateau: Plateau, charge: int) -> WindowStep:
@@ -251,6 +262,7 @@ def _notes(case: Case, *limits: WindowStep | None) -> tuple[str, ...]:
             if entry is not None and entry.flag not in ("", "element", "user"):
                 doubtful[entry.formula] = entry.note or entry.flag
     notes += [f"a limit rests on {name}: {why}" for name, why in sorted(doubtful.items())]
+    notes += supersaturated(case.reservoirs)
     odd = implausible_energies(entries)
     if odd:
         notes.append(f"formation energies out of all bounds (eV/atom), check them: {', '.join(odd)}")
