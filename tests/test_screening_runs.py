@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ import pytest
 from nasicon_struct.errors import ScreeningError
 from nasicon_struct.screening import (
     DesignSpace,
+    ScreenSettings,
+    executors,
     read_screen,
     screen,
     series,
@@ -32,6 +34,7 @@ from nasicon_struct.screening import (
     store,
     write_screen,
 )
+from nasicon_struct.screening.sources import Piece
 
 CHUNK = 40
 
@@ -286,6 +289,33 @@ def test_a_lost_worker_of_an_executor_is_tried_again(tmp_path: Path, whole: Path
 def test_errors_of_a_chunk_are_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         screen(space(), executor=Stopping(1, ZeroDivisionError()), chunk_rows=CHUNK)
+
+
+@pytest.mark.parametrize("moment", range(6))
+@pytest.mark.parametrize("in_flight", [1, 3])
+@pytest.mark.parametrize("at_submit", [False, True])
+def test_no_piece_is_lost_with_its_pool(moment: int, in_flight: int, at_submit: bool) -> None:
+    class Breaking(Executor):
+        left = moment
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            self.left -= 1
+            if self.left >= 0:
+                future.set_result("rows")
+            elif at_submit:
+                raise BrokenExecutor
+            else:
+                future.set_exception(BrokenExecutor())
+            return future
+
+    every = [Piece(start, start + 1) for start in range(8)]
+    pieces, kept = iter(every), []
+    with pytest.raises(executors._PoolLost) as lost:
+        executors.spread(
+            pieces, ScreenSettings(), Breaking(), in_flight, lambda piece, _: kept.append(piece), own=True
+        )
+    assert sorted(piece.start for piece in (*kept, *lost.value.pieces, *pieces)) == list(range(8))
 
 
 @pytest.mark.slow

@@ -73,10 +73,11 @@ def spread(
 
     try:
         for piece in pieces:
+            unsent.append(piece)  # not lost, should the pool break before it is sent
             while len(waiting) >= in_flight:
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     collect(future)
-            submit(piece)
+            submit(unsent.pop())
         while waiting:
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 collect(future)
