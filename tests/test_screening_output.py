@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen.core.composition import Composition
 
 from nasicon_struct.cli import main
 from nasicon_struct.errors import ScreeningError
@@ -62,6 +63,8 @@ def test_candidates_from_files(tmp_path: Path) -> None:
     pd.DataFrame({"candidate": FORMULAS, "x": 1}).to_parquet(tmp_path / "a.parquet")
     pd.testing.assert_frame_equal(screen(tmp_path / "a.parquet"), expected)
     pd.testing.assert_frame_equal(screen(str(tmp_path / "a.parquet"), chunk_rows=2), expected)
+    pd.DataFrame({"formula": pd.Categorical(FORMULAS)}).to_parquet(tmp_path / "b.parquet")
+    pd.testing.assert_frame_equal(screen(tmp_path / "b.parquet"), expected)
     pd.testing.assert_frame_equal(screen(pd.DataFrame({"formula": FORMULAS})), expected)
     named = pd.DataFrame({"a": FORMULAS, "formula": "NaCl"})
     pd.testing.assert_frame_equal(screen(named, formula_column="a"), expected)
@@ -104,7 +107,9 @@ def test_files_that_hold_no_candidates_are_refused(
         screen(tmp_path / name)
 
 
-@pytest.mark.parametrize("candidates", ["Na3Zr2Si2PO12", 3, None])
+@pytest.mark.parametrize(
+    "candidates", ["Na3Zr2Si2PO12", 3, None, b"Na3Zr2Si2PO12", {"Na": 3}, Composition("Na3Zr2Si2PO12")]
+)
 def test_what_is_no_list_is_refused(candidates: Any) -> None:
     with pytest.raises(ScreeningError):
         screen(candidates)

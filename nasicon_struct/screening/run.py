@@ -129,7 +129,7 @@ def screen(
     temperature_k : float, keyword-only
         Temperature of the phase assignment, K.
     predicted_cell : bool, keyword-only
-        Add the predicted lattice (about 0.1 ms per possible candidate).
+        Add the predicted lattice (about 0.4 ms per possible candidate).
     n_samples, seed : int, keyword-only
         Samples of the error model of the energies.
     workers : int, keyword-only

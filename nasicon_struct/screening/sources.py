@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -119,9 +119,14 @@ def open_source(candidates: Any, *, formula_column: str | None = None) -> Source
     if hasattr(candidates, "columns") and hasattr(candidates, "to_numpy"):
         column = _choose([str(name) for name in candidates.columns], formula_column, "the DataFrame")
         candidates = candidates[column].tolist()
-    if not isinstance(candidates, Iterable):
+    single = isinstance(candidates, NasiconComposition | Mapping | bytes) or hasattr(
+        candidates, "composition"
+    )
+    single |= hasattr(candidates, "get_el_amt_dict") or hasattr(candidates, "get_chemical_symbols")
+    if single or not isinstance(candidates, Iterable):
         raise ScreeningError(
-            f"expected a file, a list of formulas, a DesignSpace or a Series, got {type(candidates).__name__}"
+            f"expected a file, a list of formulas, a DesignSpace or a Series, got {type(candidates).__name__}; "
+            "put a single composition into a list"
         )
     texts = [_text(item) for item in candidates]
     digest = hashlib.sha256()
@@ -266,9 +271,9 @@ def _read_parquet(path: Path, formula_column: str | None) -> Iterator[str | None
     except pa.ArrowInvalid as error:
         raise ScreeningError(f"{path} is no Parquet file ({error})") from None
     column = _choose(file.schema_arrow.names, formula_column, str(path))
-    if not pa.types.is_string(kind := file.schema_arrow.field(column).type) and not pa.types.is_large_string(
-        kind
-    ):
+    kind = file.schema_arrow.field(column).type
+    text = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(text) or pa.types.is_large_string(text) or pa.types.is_string_view(text)):
         raise ScreeningError(f"the column {column} of {path} holds {kind}, not text; name the formula column")
     for batch in file.iter_batches(batch_size=50_000, columns=[column]):
         yield from batch.column(0).to_pylist()
