@@ -48,6 +48,24 @@ def test_a_target_without_an_energy(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("Na3.4Zr2Si2.4P0.6O12: no window, since these energies hold none of")
 
 
+def test_published_windows_stand_beside_windows_against_sodium_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text(ENERGIES + "K2S,-1.2\nK3PS4,-1.0\n")
+    options = ("--entries", str(file), "--open-element", "K", "--no-uncertainty")
+    out = run(capsys, "window", "Na3PS4", *options)[1]
+    assert out.startswith("Na3PS4: stable from ")
+    assert "V against K" in out.splitlines()[0]
+    assert "published" not in out
+    assert json.loads(run(capsys, "window", "Na3PS4", *options, "--json")[1])[0]["published"] == []
+
+
+def test_no_upper_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, "window", "ZrO2", *GGA)[1]
+    assert out.splitlines()[0].endswith("V against Na upwards, without a limit")
+
+
 def test_the_path_that_keeps_the_framework(capsys: pytest.CaptureFixture[str]) -> None:
     phases = ("--framework", "NaZr2Si2PO12=-2.98", "--framework", "Na4Zr2Si2PO12=-3.05")
     out = run(capsys, "window", "Na3Zr2Si2PO12", *GGA, *phases)[1]

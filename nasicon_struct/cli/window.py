@@ -181,7 +181,7 @@ def _framework(texts: tuple[str, ...]) -> list[str] | dict[str, float]:
 
 def summary(window: Any) -> dict[str, Any]:
     """Return the JSON of a window: one flat level, with units in the names; no limit is null."""
-    from nasicon_struct.stability import published_windows
+    from nasicon_struct.stability.published import PUBLISHED_AGAINST, published_windows
 
     plain = (
         "target reduction_v oxidation_v e_above_hull_ev_per_atom is_stable reason open_element source level "
@@ -192,7 +192,8 @@ def summary(window: Any) -> dict[str, Any]:
     result = {name: getattr(window, name) for name in plain.split()}
     result["decomposition"] = [_amount(part) for part in window.decomposition]
     result["steps"] = [_step(step) for step in window.steps]
-    result["published"] = [_published(found) for found in published_windows(window.target)]
+    known = published_windows(window.target) if window.open_element == PUBLISHED_AGAINST else []
+    result["published"] = [_published(found) for found in known]
     for name in ("reduction_v_interval", "oxidation_v_interval"):
         result[name] = getattr(window.uncertainty, name, None)
     result["uncertainty"] = None if window.uncertainty is None else _uncertainty(window.uncertainty)

@@ -44,7 +44,10 @@ def print_window(window: Any, tolerance: Any = None, framework: Any = None) -> N
 
 def _headline(window: Any) -> str:
     if window.is_stable:
-        return str(window).replace(": ", ": stable from ", 1)
+        against = f"V against {window.open_element}"
+        if math.isinf(window.oxidation_v):
+            return f"{window.target}: stable from {window.reduction_v:.3f} {against} upwards, without a limit"
+        return f"{window.target}: stable from {window.reduction_v:.3f} to {window.oxidation_v:.3f} {against}"
     if window.is_stable is None:
         return f"{window.target}: no window, since these energies hold none of {window.target}"
     above = 1000 * window.e_above_hull_ev_per_atom
@@ -53,7 +56,7 @@ def _headline(window: Any) -> str:
 
 def _limits(window: Any, tolerance: Any, framework: Any) -> list[list[str]]:
     """Return rows: what, reduction limit, oxidation limit, remark."""
-    from nasicon_struct.stability import published_windows
+    from nasicon_struct.stability.published import PUBLISHED_AGAINST, published_windows
 
     low, high = window.assemblage_reduction_v, window.assemblage_oxidation_v
     if window.is_stable:
@@ -86,7 +89,7 @@ def _limits(window: Any, tolerance: Any, framework: Any) -> list[list[str]]:
         )
         limits = (framework.reduction_v, framework.oxidation_v)
         rows.append(["framework kept", *("-" if v is None else f"{v:.3f}" for v in limits), remark])
-    for found in published_windows(window.target):
+    for found in published_windows(window.target) if window.open_element == PUBLISHED_AGAINST else ():
         upper = "-" if found.oxidation_v is None else f"{found.oxidation_v:.2f}"
         sign = "" if found.relation == "=" else f"{found.relation} "
         lower = "-" if found.reduction_v is None else f"{found.reduction_v:.2f}"

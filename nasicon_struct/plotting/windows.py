@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.plotting.labels import letter, place_labels, subscripted, voltage_label
-from nasicon_struct.stability.published import published_windows
+from nasicon_struct.stability.published import PUBLISHED_AGAINST, published_windows
 from nasicon_struct.stability.result import StabilityWindow
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def plot_windows(
     for row, item in enumerate(items):
         y = len(items) - 1 - row
         _draw_bar(axes, item, y, v_max, used, "window" + (f", {item.source}" if len(sources) == 1 else ""))
-        if published:
+        if published and item.open_element == PUBLISHED_AGAINST:
             _draw_published(axes, item, y, used)
     axes.set_yticks(range(len(items)), names[::-1])
     axes.set_ylim(-0.6, len(items) - 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from monty.json import MSONable
 
@@ -11,6 +11,9 @@ from nasicon_struct import reference
 from nasicon_struct.entries import amounts_of, composition_key
 from nasicon_struct.errors import CompositionError
 from nasicon_struct.formula import parse_formula
+
+#: All published windows of the table are against this metal.
+PUBLISHED_AGAINST: Final = "Na"
 
 
 @dataclass(frozen=True, kw_only=True)
