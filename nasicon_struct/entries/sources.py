@@ -160,12 +160,13 @@ def entry_source(name: str) -> EntrySource:
     Raises
     ------
     EntriesError
-        If there is none; the sentence lists the nearest names.
+        If there is none; the sentence gives the nearest name and lists all.
     """
     found = _sources(reference.structures_dir() / "entries")
     if name not in found:
-        near = difflib.get_close_matches(str(name), found, n=3, cutoff=0.3) or sorted(found)
-        raise EntriesError(f"there is no entry source {name!r}; the embedded ones are {', '.join(near)}")
+        near = difflib.get_close_matches(str(name), found, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]!r}? The" if near else "the"
+        raise EntriesError(f"there is no entry source {name!r}; {hint} embedded ones are {', '.join(found)}")
     return found[name]
 
 
