@@ -353,15 +353,18 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path, whole: Path) -> None:
     kills = int(os.environ.get("NASICON_STRUCT_KILLS", "4"))
     rng = random.Random(7)
     command = [sys.executable, "-c", SCRIPT]
-    begun = time.monotonic()
     first = tmp_path / "first.parquet"
-    subprocess.run([*command, str(first)], check=True)
-    lasted = time.monotonic() - begun
+    # The first of two runs may compile or read from a cold disk; kills are aimed by the second.
+    for name in (tmp_path / "warm.parquet", first):
+        begun = time.monotonic()
+        subprocess.run([*command, str(name)], check=True)
+        lasted = time.monotonic() - begun
     expected, bytes_of_result = content(whole), first.read_bytes()
     assert content(first) == expected
     killed = finished = 0
     while killed < kills or not finished:
         out = tmp_path / f"{finished}.parquet"
+        begun = time.monotonic()
         process = subprocess.Popen([*command, str(out)])
         try:
             # From the middle of the imports to the end; late kills strike while the result is put together.
@@ -374,6 +377,7 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path, whole: Path) -> None:
         assert code == 0
         assert content(out) == expected
         assert out.read_bytes() == bytes_of_result
+        lasted = min(lasted, time.monotonic() - begun)
         finished += 1
 
 
