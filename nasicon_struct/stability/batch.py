@@ -321,27 +321,27 @@ def amounts_table(compositions: Any, elements: Sequence[str] | None) -> tuple[np
                 f"expected a sequence of compositions or an array, got {type(compositions).__name__}; "
                 "put a single formula into a list"
             )
-        columns: dict[str, int] = {}
-        lengths: list[int] = []
-        at: list[int] = []
-        values: list[float] = []
-        for i, item in enumerate(compositions):
-            row = _amounts(item, i)
-            lengths.append(len(row))
-            at += [columns.setdefault(symbol, len(columns)) for symbol in row]
-            values += row.values()
-        symbols = tuple(sorted(columns))
+        # Rows of the same elements, in the same order, go into the table together.
+        groups: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
+        n_rows = 0
+        for n_rows, item in enumerate(compositions, 1):
+            row = _amounts(item, n_rows - 1)
+            group = groups.setdefault(tuple(row), ([], []))
+            group[0].append(n_rows - 1)
+            group[1].extend(row.values())
+        symbols = tuple(sorted({symbol for names in groups for symbol in names}))
         if not _SYMBOLS.issuperset(symbols):
             unknown = min(set(symbols) - _SYMBOLS)
-            number = int(np.searchsorted(np.cumsum(lengths), at.index(columns[unknown]), side="right"))
+            number = min(rows[0] for names, (rows, _) in groups.items() if unknown in names)
             raise CompositionError(
                 f"row {number} of the compositions: {unknown[:20]!r} is no element symbol; symbols are written like "
                 "Na, Zr, P"
             )
-        table = np.zeros((len(lengths), len(symbols)))
-        place = np.empty(len(symbols), dtype=int)
-        place[[columns[symbol] for symbol in symbols]] = np.arange(len(symbols))
-        table[np.repeat(np.arange(len(lengths)), lengths), place[at]] = values
+        table = np.zeros((n_rows, len(symbols)))
+        column = {symbol: j for j, symbol in enumerate(symbols)}
+        for present, (rows, values) in groups.items():
+            at = np.ix_(rows, [column[symbol] for symbol in present])
+            table[at] = np.array(values, dtype=float).reshape(len(rows), len(present))
     total = table @ np.ones(table.shape[1])
     # One look at the whole table; the row at fault is only looked for where there is one.
     if not (np.isfinite(total).all() and table.min(initial=0.0) >= 0 and total.min(initial=1.0) > 0):
@@ -362,7 +362,9 @@ def _amounts(item: Any, row: int) -> Mapping[str, float]:
             found[symbol] = found.get(symbol, 0.0) + (float(number) if number else 1.0)
         return found
     if hasattr(item, "get_el_amt_dict"):
-        return item.get_el_amt_dict()
+        found = {specie.symbol: amount for specie, amount in item.items()}
+        # Two ions of one element are one amount.
+        return found if len(found) == len(item) else item.get_el_amt_dict()
     try:
         return {symbol: float(amount) for symbol, amount in amounts_of(item).items()}
     except CompositionError as error:
@@ -370,8 +372,9 @@ def _amounts(item: Any, row: int) -> Mapping[str, float]:
 
 
 def _energy_per_atom(item: Any, n_atoms: float) -> float:
-    if hasattr(item, "energy_ev_per_atom"):
-        return float(item.energy_ev_per_atom)
+    known = getattr(item, "energy_ev_per_atom", None)
+    if known is not None:
+        return float(known)
     energy = getattr(item, "energy", None)
     if energy is None:
         raise StabilityError(
