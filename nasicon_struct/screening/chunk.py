@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +33,6 @@ class _Engine:
     settings: ScreenSettings
     phases: PhaseArrays
     stability: StabilityArrays
-    _shared: dict[str, Any] = field(default_factory=dict)
 
 
 _ENGINES: dict[str, _Engine] = {}

@@ -134,7 +134,7 @@ class Store:
     run : dict
         What determines the rows: candidates, settings, versions. Chunks of another run are refused.
     schema : pyarrow Schema
-    chunk_rows : int
+        Of the chunks.
     """
 
     def __init__(self, out: Path, run: dict[str, Any], schema: pa.Schema) -> None:
