@@ -132,7 +132,7 @@ def _draw_bar(
             hatch="///",
             zorder=3,
         )
-        used.setdefault("no window: range of the decomposed mixture", bar)
+        used.setdefault(f"no {name}: range of the decomposed mixture", bar)
         above = item.e_above_hull_ev_per_atom
         text = "no energy" if above is None else f"{1000 * above:.0f} meV/atom above hull"
         if item.uncertainty is not None:
