@@ -245,6 +245,22 @@ def test_supercells_are_read(text, want):
     assert _supercell(text) == want
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("refined",), "keeping the refined numbers per site costs"),
+        (("sqs",), "objective sqs: "),
+        (("random",), "objective random: "),
+        (("boltzmann", "--temperature-k", 1000), "objective boltzmann: "),
+        (("electrostatic=1,sqs=5",), "objective 1 electrostatic + 5 sqs: "),
+    ],
+)
+def test_other_objectives(capsys, options, words):
+    code, text, err = run(capsys, "Na13Zr7ScSi8P4O48", "--formula-units", 4, "--objective", *options)
+    assert (code, err) == (0, "")
+    assert words in text
+
+
 def test_objectives_are_read():
     assert _objective("electrostatic") == "electrostatic"
     assert _objective("a=1, b=0.5") == {"a": 1.0, "b": 0.5}
@@ -266,6 +282,8 @@ def test_objectives_are_read():
         ([*UNDOPED, "--oxidation-state", "Zr=x"], "whole number"),
         ([*UNDOPED, "--objective", "beauty"], "objective"),
         ([*UNDOPED, "--objective", "electrostatic=x"], "number"),
+        ([*UNDOPED, "--objective", "boltzmann"], "temperature_k"),
+        ([*UNDOPED, "--temperature-k", "300"], "boltzmann"),
         ([*UNDOPED, "--min-na-na", "9"], "min_na_na"),
         ([*UNDOPED, "--format", "cif"], "--out"),
         ([*UNDOPED, "--out", "cell.docx"], "format"),

@@ -27,6 +27,7 @@ Examples:
   nasicon-struct order Na3Zr2Si2PO12 --formula-units 4 --count
   nasicon-struct order Na3Zr2Si2PO12 --formula-units 4 --out ordered.cif
   nasicon-struct order Na27Zr14ScZnSi16P8O96 --supercell 2x1x1 --n-structures 3 --out cells --format poscar
+  nasicon-struct order Na3Zr2Si2PO12 --formula-units 4 --objective boltzmann --temperature-k 1400 --n-structures 5
   nasicon-struct order refined.cif --min-na-na 2.5 --fixed Na2=Na --json
 Whole atoms for DFT, with bond lengths that a machine-learned potential has mended (needs the extra mlip):
   add --relax to any of them
@@ -76,8 +77,10 @@ Whole atoms for DFT, with bond lengths that a machine-learned potential has mend
     default="electrostatic",
     show_default=True,
     metavar="NAME|NAME=WEIGHT,...",
-    help="What is minimised.",
+    help="electrostatic: lowest energy; refined: the same, refined numbers on each site; sqs: M and T random-like; "
+    "random; boltzmann: sampled at --temperature-k; or weights of the first three.",
 )
+@click.option("--temperature-k", type=float, metavar="K", help="Temperature of --objective boltzmann.")
 @click.option("--keep-site-occupancies", is_flag=True, help="Keep the refined numbers of atoms on each site.")
 @click.option(
     "--min-na-na", type=float, metavar="A", default=0.0, help="Shortest Na-Na distance allowed, angstrom."
@@ -248,7 +251,7 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
         options["supercell"] = _supercell(given["supercell"])
     if given["shape"] is not None:
         options["search_shape"] = given["shape"] == "search"
-    for name in ("tolerance", "max_formula_units"):
+    for name in ("tolerance", "max_formula_units", "temperature_k"):
         if given[name] is not None:
             options[name] = given[name]
     return options
@@ -338,12 +341,11 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on a terminal, nothing elsewhere."""
     from tqdm import tqdm
 
-    with tqdm(desc=what, disable=None, leave=False, dynamic_ncols=True) as bar:
+    with tqdm(desc=what, disable=None, leave=False, unit="anneal", dynamic_ncols=True) as bar:
 
         def update(done: int, total: int) -> None:
             bar.total = total
-            bar.n = done
-            bar.refresh()
+            bar.update(done - bar.n)
 
         yield update
 

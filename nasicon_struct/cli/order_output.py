@@ -87,18 +87,29 @@ def relaxation_summary(cell: RelaxedCell, file: Path | None = None) -> dict[str,
 
 def how_sure(cell: OrderedCell) -> str:
     """Say in a sentence how sure the lowest energy is."""
+    if cell.objective not in ("electrostatic", "refined"):
+        return _how(cell)
     if cell.exact:
         text = f"proven lowest of this supercell: all {cell.n_arrangements:,} arrangements compared"
     elif cell.n_anneals and cell.hit_rate is not None:
         hits = round(cell.hit_rate * cell.n_anneals)
         text = f"{hits} of {cell.n_anneals} independent anneals ended at the lowest energy"
     else:
-        return "a sample, not a search for the lowest energy"
+        return _how(cell)
     if cell.n_shapes > 1:
         text += f"; best of {cell.n_shapes} shapes of the cell"
     if not cell.exact and cell.hit_rate is not None and cell.hit_rate < _FEW_HITS:
         text += "; so few that a lower one may exist, --effort 4 looks longer"
     return text
+
+
+def _how(cell: OrderedCell) -> str:
+    """Return what the provenance says of how a cell was found."""
+    told = [line for line in cell.provenance if line.startswith("Ordering: ")]
+    text = told[-1].partition("; ")[2].rstrip(".") if told else "no search for the lowest energy"
+    if cell.sqs_error is not None:
+        text += f"; shares of pairs on M and T differ from a random alloy by {cell.sqs_error:.3f} (rms)"
+    return f"objective {cell.objective}: {text}"
 
 
 def print_cells(cells: list[OrderedCell], files: list[Path]) -> None:
