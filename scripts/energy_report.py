@@ -114,6 +114,63 @@ def table_common() -> str:
     return tabulate(rows, ["class", "compounds", *(f"`{n}`" for n in compared)], tablefmt="pipe")
 
 
+#: Binary oxide of each cation, with its atoms of cation and oxygen.
+BINARIES = {
+    "Na": ("Na2O", 2, 1),
+    "Si": ("SiO2", 1, 2),
+    "Zr": ("ZrO2", 1, 2),
+    "P": ("P2O5", 2, 5),
+    "Al": ("Al2O3", 2, 3),
+    "Sc": ("Sc2O3", 2, 3),
+    "Zn": ("ZnO", 1, 1),
+}
+
+
+def from_binaries(key: Key, energies: Callable[[str], float | None]) -> float | None:
+    """Return the energy of a ternary oxide from its binary ones, eV per atom; None where one is missing."""
+    amounts = dict(key)
+    formula = "".join(f"{symbol}{number}" for symbol, number in key)
+    total = sum(amounts.values())
+    value = energies(formula)
+    if value is None:
+        return None
+    for symbol, number in amounts.items():
+        if symbol != "O":
+            binary, cations, oxygen = BINARIES[symbol]
+            other = energies(binary)
+            if other is None:
+                return None
+            value -= number / cations * (cations + oxygen) * other / total
+    return value
+
+
+def table_binaries() -> str:
+    """Ternary oxides from binary ones: errors without the reference of oxygen."""
+    compared = [name for name in ("mp2019-gga", "mp2019-gga-mp2020", "chgnet-r2scan") if name in levels()]
+    measured = measured_enthalpies()
+    sets = {name: load_entries(source=name) for name in compared}
+    rows, columns = [], []
+    for key in sorted(measured):
+        amounts = dict(key)
+        if "O" not in amounts or len(amounts) < 3 or not set(amounts) <= {*BINARIES, "O"}:
+            continue
+        balance = sum(n * BINARIES[s][2] / BINARIES[s][1] for s, n in amounts.items() if s != "O")
+        if balance != amounts["O"]:
+            continue
+        reference_value = from_binaries(key, lambda f: measured[composition_key(parse_formula(f))][0])
+        found = [from_binaries(key, sets[name].formation_energy_ev_per_atom) for name in compared]
+        if reference_value is None or None in found:
+            continue
+        errors = [1000 * (value - reference_value) for value in found if value is not None]
+        columns.append(errors)
+        formula = "".join(f"{s}{n if n > 1 else ''}" for s, n in key)
+        rows.append([formula, f"{1000 * reference_value:.0f}", *(f"{error:+.0f}" for error in errors)])
+    means = np.abs(np.array(columns)).mean(axis=0)
+    rows.append(["mean size", "", *(f"{mean:.0f}" for mean in means)])
+    heads = ["compound", "measured", *(f"`{name}`" for name in compared)]
+    return tabulate(rows, heads, tablefmt="pipe", disable_numparse=True)
+
+
 #: Why relaxation changes the volume of these by more than a tenth.
 OUTLIERS = {
     "molecular or layered crystal held by dispersion, which neither functional has": (
@@ -333,6 +390,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "volumes": table_volumes,
     "outliers": table_outliers,
     "common": table_common,
+    "binaries": table_binaries,
     "dft": table_dft,
     "reactions": table_reactions,
 }

@@ -125,7 +125,7 @@ def test_the_default_of_sulfides_is_the_level_nearest_to_measurement(system):
 
 
 def test_the_default_covers_the_system_and_may_be_named_otherwise():
-    assert default_source() == default_source("Na-Zr-Nb-O") == "mp2019-gga"
+    assert default_source() == default_source("Na-Zr-Nb-O") == "mp2019-gga"  # Nb: in no level at all
     assert load_entries("Na3PS4", source="mp2019-gga").source == "mp2019-gga"
     for item in list_entry_sources():
         assert set(item.default_for) <= set(item.elements)
@@ -167,12 +167,15 @@ def test_delta_level_is_gga_plus_the_difference_of_the_potentials():
 
 
 def test_relaxed_volumes_stay_near_the_start():
-    changes = np.array(
-        [float(r["volume_change_percent"]) for r in rows_of(POTENTIAL) if r["volume_change_percent"]]
-    )
+    rows = [row for row in rows_of(POTENTIAL) if row["volume_change_percent"]]
+    changes = np.array([float(row["volume_change_percent"]) for row in rows])
     assert np.median(changes) == pytest.approx(0.0, abs=2.0)
-    flagged = sum("volume_change" in r["flags"] or "unphysical" in r["flags"] for r in rows_of(POTENTIAL))
-    assert flagged == np.sum(np.abs(changes) > 10.0)
+    for row, change in zip(rows, changes, strict=True):
+        flagged = bool({"volume_change", "unphysical"} & set(row["flags"].split("; ")))
+        # printed to a tenth of a percent; an energy can be unphysical at any volume
+        assert (
+            flagged if abs(change) > 10.05 else not ("volume_change" in row["flags"] and abs(change) < 9.95)
+        )
 
 
 @pytest.mark.parametrize("level", [POTENTIAL, DELTA])
