@@ -172,11 +172,13 @@ class Store:
             raise ScreeningError(f"cannot write {self.folder.name}: {error.strerror}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             self.close()
             raise ScreeningError(
                 f"another process is working on {self.out.name}; wait for it or name another file"
             ) from None
+        except OSError:
+            pass  # a file system without locks: two runs on one result are then not noticed
         try:
             self._take_over(overwrite=overwrite and not resume)
         except BaseException:
