@@ -18,8 +18,8 @@ from nasicon_struct.ordering.problem import OrderingProblem
 #: Temperatures between which a walk cools, eV (formal charges make energies large).
 HOT_EV: Final = 0.5
 COLD_EV: Final = 0.08
-#: A kick warms a minimum to this temperature, eV; its end replaces the minimum unless it lies this much higher.
-KICK_EV: Final = 0.25
+#: Kicks warm a minimum to these temperatures in turn, eV; the end replaces it unless it lies this much higher.
+KICKS_EV: Final = (0.25, 0.35, 0.2)
 _UPHILL_EV: Final = 0.3
 #: Ends of single swaps that lie higher than this above the minimum are not tried with double swaps, eV.
 _HOPELESS_EV: Final = 2.5
@@ -175,9 +175,9 @@ class Walker:
         self.anneal(order, bits, steps)
         energy = self.descend(order, double=True)
         lowest, best = energy, order.copy()
-        for _ in range(kicks):
+        for kick in range(kicks):
             trial = order.copy()
-            self.anneal(trial, bits, steps, hot=KICK_EV)
+            self.anneal(trial, bits, steps, hot=KICKS_EV[kick % len(KICKS_EV)])
             if self.descend(trial, double=False) > energy + _HOPELESS_EV:
                 continue
             end = self.descend(trial, double=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from pymatgen.core.lattice import Lattice
@@ -19,6 +19,10 @@ from nasicon_struct.ordering.sites import VACANCY, SiteModel
 from nasicon_struct.ordering.supercells import Shape, cell_composition, matrix_in_given_basis
 from nasicon_struct.ordering.symmetry import stabiliser_size
 
+#: Sodium atoms nearer than this get a warning, angstrom: twice the Shannon radius of Na+ is 2.04 (R. D. Shannon,
+#: Acta Cryst. A32 (1976) 751), and sites of split positions lie nearer.
+CLOSE_NA_ANG: Final = 2.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Certainty:
@@ -33,8 +37,8 @@ class Certainty:
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, outcome: Outcome, n_shapes: int = 1) -> Certainty:
-        """Describe the outcome of a search for the lowest energy."""
+    def of(cls, outcome: Outcome, n_shapes: int = 1, wanted: int = 1) -> Certainty:
+        """Describe the outcome of a search for the ``wanted`` lowest energies."""
         how = (
             f"all {outcome.n_arrangements:,} arrangements compared"
             if outcome.exact
@@ -47,6 +51,12 @@ class Certainty:
             n_anneals=outcome.n_anneals,
             hit_rate=1.0 if outcome.exact else outcome.hits / max(outcome.n_anneals, 1),
             n_shapes=n_shapes,
+            warnings=()
+            if len(outcome.lowest) >= wanted
+            else (
+                f"{len(outcome.lowest)} distinct arrangements {'exist' if outcome.exact else 'were found'}, "
+                f"{wanted} were asked for",
+            ),
         )
 
 
@@ -78,6 +88,15 @@ def ordered_cell(
         + ", ".join(f"{e} {z:+d}" for e, z in sorted(_charges(model).items()))
         + ".",
     ]
+    shortest = shortest_distance(structure, "Na")
+    close = (
+        (
+            f"two sodium atoms are {shortest:.2f} A apart (split sites?); set min_na_na_ang, for example "
+            f"to {CLOSE_NA_ANG}",
+        )
+        if shortest is not None and shortest < CLOSE_NA_ANG
+        else ()
+    )
     same = stabiliser_size(problem.element_number[occupation], permutations)
     return OrderedCell(
         structure=structure,
@@ -99,12 +118,12 @@ def ordered_cell(
         site_statistics=site_statistics(problem, occupation),
         refined_statistics=refined_statistics(model, request.index),
         cost_of_refined_ev_per_fu=None if lowest_free_ev is None else (energy_ev - lowest_free_ev) / units,
-        shortest_na_na_ang=shortest_distance(structure, "Na"),
+        shortest_na_na_ang=shortest,
         sqs_error=sqs_error,
         temperature_k=temperature_k,
         seed=seed,
         provenance=tuple(parts),
-        warnings=(*getattr(average, "warnings", ()), *request.content.warnings, *certainty.warnings),
+        warnings=(*getattr(average, "warnings", ()), *request.content.warnings, *certainty.warnings, *close),
     )
 
 

@@ -167,7 +167,7 @@ def order_cell(
             free, 1, seed=seed, n_anneals=count, min_hits=hits, workers=workers
         )
         cost = lower.lowest[0][0]
-    certainty = Certainty.of(outcome, len(choices))
+    certainty = Certainty.of(outcome, len(choices), n_structures)
     return [
         ordered_cell(
             request,

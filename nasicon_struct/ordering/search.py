@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,9 @@ from nasicon_struct.ordering.problem import OrderingProblem
 EXHAUSTIVE_LIMIT: Final = 3e7
 #: An anneal hits the lowest energy when it ends this near to it, eV per supercell.
 HIT_EV: Final = 1e-5
+#: Anneals before longer ones are made, and proposals of the longest.
+_PER_LEVEL: Final = 16
+_MOST_PROPOSALS: Final = 8_000_000
 Progress = Callable[[int, int], None]
 
 
@@ -74,15 +78,26 @@ def kicks_for(problem: OrderingProblem) -> int:
     return problem.n // 9
 
 
-def annealed(
-    layout: Layout, seeds: list[int], steps: int, kicks: int, workers: int
-) -> list[tuple[float, IntArray]]:
-    """Return the end of one anneal for each random stream, in order."""
+def plan(problem: OrderingProblem, number: int) -> tuple[int, int]:
+    """Return the proposals of one cooling and the kicks of anneal ``number``.
 
-    def one(state: int) -> tuple[float, IntArray]:
-        return Walker(layout).search(state, steps, kicks)
+    Where the first 16 anneals did not agree on the lowest energy, the next 16 take up to four times as many
+    proposals, and those after up to sixteen times, within a bound on the whole anneal.
+    """
+    steps, kicks = steps_for(problem), kicks_for(problem)
+    level = min(number // _PER_LEVEL, 2)
+    factor = min(4.0**level, max(1.0, _MOST_PROPOSALS / (steps * (1 + kicks))))
+    root = math.sqrt(factor)
+    return int(steps * root), int(max(kicks, 4 if level else 0) * root)
 
-    return list(run_all(one, seeds, workers))
+
+def annealed(layout: Layout, seed: int, numbers: range, workers: int) -> list[tuple[float, IntArray]]:
+    """Return the ends of numbered anneals, in order."""
+
+    def one(number: int) -> tuple[float, IntArray]:
+        return Walker(layout).search(stream(seed, number), *plan(layout.problem, number))
+
+    return list(run_all(one, numbers, workers))
 
 
 def anneal_lowest(
@@ -100,12 +115,11 @@ def anneal_lowest(
     """Anneal until the lowest energy was reached ``min_hits`` times, ``n_anneals`` times at most."""
     layout = Layout.of(problem)
     pool = Pool(problem, permutations)
-    steps, kicks = steps_for(problem), kicks_for(problem)
     ends = list(start or [])
     batch = 8
     while len(ends) < n_anneals:
         numbers = range(len(ends), min(len(ends) + batch, n_anneals))
-        ends += annealed(layout, [stream(seed, n) for n in numbers], steps, kicks, workers)
+        ends += annealed(layout, seed, numbers, workers)
         best = min(energy for energy, _ in ends)
         if progress is not None:
             progress(len(ends), n_anneals)

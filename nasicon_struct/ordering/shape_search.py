@@ -88,7 +88,7 @@ def search_shapes(
         best.problem,
         k,
         seed=stream(seed, best.number),
-        n_anneals=n_anneals + len(best.ends),
+        n_anneals=max(n_anneals // 2, 1) + len(best.ends),
         min_hits=min_hits,
         workers=workers,
         start=best.ends,
