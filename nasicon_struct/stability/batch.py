@@ -14,7 +14,8 @@ from monty.json import MSONable
 from nasicon_struct.entries import EntrySet, amounts_of, as_entry_set, formula_of
 from nasicon_struct.errors import CompositionError, StabilityError
 from nasicon_struct.formula import ELEMENTS
-from nasicon_struct.stability.case import STABLE_TOLERANCE_EV
+from nasicon_struct.stability.case import SCALE_TOLERANCE_EV, STABLE_TOLERANCE_EV
+from nasicon_struct.stability.faces import sum_in_order
 from nasicon_struct.stability.inputs import element_symbol, ion_charge
 from nasicon_struct.stability.reservoirs import as_reservoirs
 from nasicon_struct.stability.result import StabilityWindow
@@ -156,7 +157,7 @@ def hull_energies(
         return np.empty(0)
     system, _ = system_of(table, symbols, entries, reservoirs, None)
     free = aligned(table, symbols, system.free)
-    return system.hull.energies(free) / table.sum(axis=1)
+    return system.hull.energies(free) / sum_in_order(table)
 
 
 def energies_above_hull(
@@ -189,7 +190,7 @@ def energies_above_hull(
     if not items:
         return np.empty(0)
     table, symbols = amounts_table([getattr(item, "composition", item) for item in items], None)
-    atoms = table.sum(axis=1)
+    atoms = sum_in_order(table)
     energies = np.array([_energy_per_atom(item, n) for item, n in zip(items, atoms, strict=True)])
     if not np.isfinite(energies).all():
         row = int(np.flatnonzero(~np.isfinite(energies))[0])
@@ -202,7 +203,14 @@ def energies_above_hull(
     offset = references + np.array([held.get(symbol, 0.0) for symbol in symbols])
     grand = energies - (table @ offset) / atoms
     free = aligned(table, symbols, system.free)
-    return grand - system.hull.energies(free) / atoms
+    above = grand - system.hull.energies(free) / atoms
+    if above.min() < -SCALE_TOLERANCE_EV:
+        row = int(np.argmin(above))
+        raise StabilityError(
+            f"entry {row} lies {-above[row]:.2f} eV/atom below the hull: its energy is on another scale than the "
+            "entries; give total energies with total energies, formation energies with formation energies"
+        )
+    return above
 
 
 def windows(
@@ -245,11 +253,11 @@ def windows(
     system, found = system_of(table, symbols, entries, reservoirs, open_element)
     free = aligned(table, symbols, system.free)
     column = system.column(open_element)
-    rest = free.sum(axis=1) - free[:, column]
+    rest = sum_in_order(free) - free[:, column]
     if (rest <= 0).any():
         row = int(np.flatnonzero(rest <= 0)[0])
         raise StabilityError(f"row {row} holds nothing but exchanged elements; give compounds of others")
-    atoms = table.sum(axis=1)
+    atoms = sum_in_order(table)
     energies, low, high = system.hull.energies_and_slopes(free, column)
     hull = energies / atoms
     own = own_energies(found, table / atoms[:, None], symbols, formation_energies_ev_per_atom)

@@ -36,6 +36,19 @@ def dot_in_order(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return total
 
 
+def sum_in_order(table: np.ndarray) -> np.ndarray:
+    """Return row sums, added from left to right whatever the number of rows: several times faster on narrow tables.
+
+    Parameters
+    ----------
+    table : ndarray, shape (M, E)
+    """
+    total = np.zeros(len(table))
+    for j in range(table.shape[1]):
+        total += table[:, j]
+    return total
+
+
 class FaceCache:
     """Faces of a hull, found where compositions need them.
 

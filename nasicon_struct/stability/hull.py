@@ -16,7 +16,7 @@ import numpy as np
 
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
-from nasicon_struct.stability.faces import FaceCache, dot_in_order
+from nasicon_struct.stability.faces import FaceCache, dot_in_order, sum_in_order
 
 #: Two energies closer than this, eV per atom, are the same up to the noise of the arithmetic.
 TIE_TOLERANCE_EV: Final = 1e-12
@@ -171,7 +171,7 @@ class Hull:
 
     def _touch(self, compositions: np.ndarray) -> _Touching:
         """Find the facets that hold each composition: a search in single precision, decided in double."""
-        planes, atoms = self._planes, compositions.sum(axis=1)
+        planes, atoms = self._planes, sum_in_order(compositions)
         shares = (compositions / np.maximum(atoms, _SMALLEST)[:, None]).astype(np.float32)
         transposed = np.ascontiguousarray(planes.T, dtype=np.float32)
         # What rounding to single precision can hide, twice: terms, inputs, sums.
@@ -234,7 +234,7 @@ class Hull:
             energies = self.faces.energies(compositions, faces)
             low = self.faces.slopes(compositions, column, -1, faces)
             high = self.faces.slopes(compositions, column, +1, faces)
-        low = np.where(compositions[:, column] <= 1e-12 * compositions.sum(axis=1), -np.inf, low)
+        low = np.where(compositions[:, column] <= 1e-12 * sum_in_order(compositions), -np.inf, low)
         return energies, low, high
 
     def side(self, compositions: np.ndarray, column: int, sign: int) -> simplex.SimplexSolution:
