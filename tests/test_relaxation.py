@@ -340,12 +340,14 @@ def test_distortion_follows_a_strain_exactly(refined):
 
 
 @pytest.mark.slow
-def test_chgnet_relaxes_the_refined_cell(refined):
+def test_chgnet_relaxes_the_refined_cell():
     pytest.importorskip("chgnet")
-    result = relax_cell(refined, "chgnet", fmax_ev_per_ang=0.1, optimizer="LBFGS", max_steps=150)
+    result = relax_cell(ns.order_cell("Na3Zr2Si2PO12", formula_units=4)[0], "chgnet", max_steps=150)
     assert result.converged
+    assert result.steps < 110  # 74 where it was measured
+    assert result.outside_before["T"] == (32, 48)
     assert result.outside_after["T"] == (0, 48)
     assert result.outside_after["M"][0] < result.outside_before["M"][0]
     assert result.broken_bonds == ()
-    assert abs(result.volume_change_percent) < 4
+    assert result.volume_change_percent == pytest.approx(1.7, abs=0.5)
     assert "CHGNet 0.3.0" in result.report()
