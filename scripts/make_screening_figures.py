@@ -133,7 +133,7 @@ def correlation_table(table: Any) -> str:
         line = [meaning]
         for part in (*SETS, "all"):
             chosen = table if part == "all" else table[table["set"] == part]
-            chosen = chosen[chosen[name].notna()]
+            chosen = chosen[chosen[name].notna()].round({name: 6})  # no ranks from rounding of the arithmetic
             if len(chosen) < 5 or chosen[name].nunique() < 3:
                 line.append("too few values")
                 continue

@@ -143,6 +143,7 @@ def test_a_thousand_rows_equal_the_functions_for_one() -> None:
             assert math.isnan(row["hull_energy_ev_per_atom"])
             continue
         assert row["hull_energy_ev_per_atom"] == window.hull_energy_ev_per_atom
+        assert row["energy_source"] == window.source
         assert row["assemblage_reduction_v"] == window.assemblage_reduction_v
         assert row["assemblage_oxidation_v"] == window.assemblage_oxidation_v
         assert row["competing_phases"] == " + ".join(sorted(part.formula for part in window.decomposition))

@@ -14,7 +14,7 @@ from nasicon_struct.plotting.windows import new_axes
 from nasicon_struct.screening import measured_conductivities, screen
 from nasicon_struct.screening.amounts import read_formulas
 from nasicon_struct.screening.columns import CELL_COLUMNS, COLUMNS, PARETO_COLUMN
-from nasicon_struct.screening.pareto import Objective, pareto_ranks, read_objectives
+from nasicon_struct.screening.pareto import PARETO_DECIMALS, Objective, pareto_ranks, read_objectives
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,7 +192,7 @@ def plot_pareto(
     known = np.isfinite(points).all(axis=1)
     if not known.any():
         raise ScreeningError(f"no candidate has values of {chosen[0].column} and {chosen[1].column}")
-    points = points[known]
+    points = np.round(points[known], PARETO_DECIMALS)
     ranks = pareto_ranks(points, maximise=[objective.maximise for objective in chosen])
     axes = new_axes(ax, 5.6, 4.2)
     many = len(points) > _MANY_POINTS

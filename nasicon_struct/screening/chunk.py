@@ -239,6 +239,7 @@ def _fill_possible(
     stability = engine.stability.rows(judgement, rows, formulas)
     for name, values in stability.numbers.items():
         made.arrays[name][rows] = values
+    made.arrays["energy_source"][rows] = stability.sources
     made.arrays["competing_phases"][rows] = stability.phases
     made.arrays["stability_note"][rows] = stability.notes
     nearest, distance = nearest_rows(judgement, rows)

@@ -71,6 +71,7 @@ COLUMNS: Final[dict[str, Column]] = {
     "transition_temperature_k": Column("number", "transition temperature of the phase model, K"),
     "transition_temperature_se_k": Column("number", "its standard error, K"),
     **{name: Column("number", meaning) for name, meaning in _STABILITY.items()},
+    "energy_source": Column("label", "set of energies; rows of different sets are not comparable"),
     "competing_phases": Column("label", "phases of the equilibrium assemblage"),
     "stability_note": Column("label", "what limits the window, or why a number is missing"),
     "literature_formula": Column("label", "nearest composition with a measured conductivity"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from nasicon_struct.errors import ScreeningError
 from nasicon_struct.screening.columns import PARETO_COLUMN, Column
-from nasicon_struct.screening.pareto import Objective, pareto_ranks, read_objectives
+from nasicon_struct.screening.pareto import PARETO_DECIMALS, Objective, pareto_ranks, read_objectives
 from nasicon_struct.screening.store import Parts, atomic_file
 
 if TYPE_CHECKING:
@@ -218,6 +218,7 @@ def _ranks(parts: Parts, objectives: Sequence[Objective]) -> np.ndarray:
         for table in parts.tables(names)
     ]
     values = np.concatenate(found) if found else np.empty((0, len(names)))
+    values = np.round(values, PARETO_DECIMALS)
     return pareto_ranks(values, maximise=[objective.maximise for objective in objectives])
 
 

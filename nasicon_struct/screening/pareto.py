@@ -13,6 +13,8 @@ from nasicon_struct.screening import _ranks
 
 #: With more than three columns the cost grows as the square of the number of rows.
 MAX_ROWS_OF_MANY_COLUMNS: Final = 200_000
+#: Decimals that count in the Pareto rank of a table: what differs by less is rounding of the arithmetic.
+PARETO_DECIMALS: Final = 9
 
 
 @dataclass(frozen=True)

@@ -131,10 +131,11 @@ def _stability(composition: NasiconComposition, settings: ScreenSettings) -> dic
             seed=settings.seed,
         )
     except NasiconError as error:
-        return {**dict.fromkeys(NUMBERS), "competing_phases": "", "stability_note": str(error)}
+        nothing = {"energy_source": "", "competing_phases": "", "stability_note": str(error)}
+        return {**dict.fromkeys(NUMBERS), **nothing}
     numbers, phases, note = own_numbers(window)
     known = {name: None if math.isnan(value) else value for name, value in numbers.items()}
-    return {**known, "competing_phases": phases, "stability_note": note}
+    return {**known, "energy_source": window.source, "competing_phases": phases, "stability_note": note}
 
 
 def cell_values(composition: NasiconComposition, phase: str) -> dict[str, Any]:

@@ -41,11 +41,12 @@ class StabilityRows:
     ----------
     numbers : dict of str to ndarray, shape (m,)
         NaN where there is none.
-    phases, notes : ndarray of str, shape (m,)
-        Competing phases of each composition; why a number is missing.
+    sources, phases, notes : ndarray of str, shape (m,)
+        Set of energies, competing phases of each composition; why a number is missing.
     """
 
     numbers: dict[str, np.ndarray]
+    sources: np.ndarray
     phases: np.ndarray
     notes: np.ndarray
 
@@ -90,7 +91,7 @@ class StabilityArrays:
         """
         n_rows = len(rows)
         numbers = {name: np.full(n_rows, np.nan) for name in NUMBERS}
-        result = StabilityRows(numbers, np.full(n_rows, "", dtype=object), np.full(n_rows, "", dtype=object))
+        result = StabilityRows(numbers, *(np.full(n_rows, "", dtype=object) for _ in range(3)))
         present = judgement.amounts.numerators[rows] > 0
         bits = present @ (1 << np.arange(present.shape[1], dtype=np.int64))
         for value in np.unique(bits).tolist():
@@ -114,6 +115,7 @@ class StabilityArrays:
             result.notes[part] = found
             return
         system, entries = found
+        result.sources[part] = entries.source
         names = judgement.amounts.elements
         floats, chosen = judgement.floats, rows[part]
         table = np.zeros((len(part), len(system.free)))
