@@ -143,6 +143,29 @@ def test_the_cases_are_what_they_are_said_to_be() -> None:
         assert sum(case.kind == kind for case in cases) > 25
 
 
+def test_the_programs_do_not_hang_on_the_last_bits() -> None:
+    """A plateau so near to 0 V that rounding decides on which side it lies, and facets that share one plane."""
+    for seed in (1220, 1157, 1375):
+        case = random_case(seed)
+        entries = as_entry_set(list(case.entries))
+        x, e = entries.fractions, entries.formation_energies_ev_per_atom
+        vector = np.array([float(case.target.get(symbol, 0)) for symbol in entries.elements])
+        column = entries.elements.index("Na")
+        expected = lp.plateaus(x, e, vector, column), *lp.potential_limits(x, e, vector, column)
+        rng = np.random.default_rng(seed)
+        for scale in (1.0, 1.0, 1.0, 1 / 3, 7.0):
+            order = rng.permutation(len(e))
+            noisy = (e + np.spacing(np.abs(e)) * rng.integers(-4, 5, e.shape))[order] * scale
+            found = (
+                lp.plateaus(x[order], noisy, vector, column),
+                *lp.potential_limits(x[order], noisy, vector, column),
+            )
+            for one, two in zip(found, expected, strict=True):
+                assert np.allclose(np.minimum(one, 0.0) / scale, np.minimum(two, 0.0), rtol=0, atol=1e-10), (
+                    case
+                )
+
+
 # ---- facets one by one, as above six elements
 
 

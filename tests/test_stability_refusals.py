@@ -200,6 +200,10 @@ REFUSED: dict[str, tuple[Callable[[EntrySet], Any], str]] = {
         lambda e: energies_above_hull([PDEntry(Composition("Na2S"), float("nan"))], e),
         "entry 0 is nan",
     ),
+    "total energies": (
+        lambda e: energies_above_hull([PDEntry(Composition("Na2S"), -15.0)], e),
+        "entry 0 lies 3.71 eV/atom below",
+    ),
     "infinite energies": (lambda e: windows(["Na3PS4"], e, formation_energies_ev_per_atom=[np.inf]), "row 0"),
     "no such row": (lambda e: windows(["Na3PS4"], e).detail(7, e), "no row 7"),
     "one electrolyte": (lambda e: interface_table("Na3PS4", ["Na"], e), "into a list"),
