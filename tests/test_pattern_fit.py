@@ -196,6 +196,7 @@ class TestRecovery:
         assert fit.delta2 == pytest.approx(0.0044, abs=0.0006)
         assert any("wrong sign" in sentence for sentence in fit.evidence)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("zero", [-0.1, 0.1])
     def test_zero_shift(self, zero: float) -> None:
         fit = fit_pattern(scan("subramanian1985", zero=zero))
@@ -204,6 +205,7 @@ class TestRecovery:
         assert fit.zero_shift_se_deg is not None
         assert fit.zero_shift_se_deg < 0.03
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("wavelength", "span", "fwhm", "step"),
         [
@@ -228,6 +230,7 @@ class TestRecovery:
         assert fit.phase == "monoclinic"
         assert fit.delta2 == pytest.approx(-0.0154, abs=3e-4)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("factor", [1e-4, 7.3])
     def test_scale_of_the_intensity_does_not_matter(self, factor: float) -> None:
         counts = scan("subramanian1985")
@@ -237,12 +240,14 @@ class TestRecovery:
         assert scaled.delta2 == pytest.approx(plain.delta2, abs=1e-4)
         assert scaled.delta2_se == pytest.approx(plain.delta2_se, rel=0.35)
 
+    @pytest.mark.slow
     def test_errors_shrink_with_counts(self) -> None:
         errors = [fit_pattern(scan("subramanian1985", peak=n)).delta2_se for n in (200.0, 3000.0)]
         assert errors[0] is not None
         assert errors[1] is not None
         assert errors[1] < 0.6 * errors[0]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("share", [0.35, 0.5, 0.65])
     def test_mixture(self, share: float) -> None:
         fit = fit_pattern(mixture(share))
@@ -269,6 +274,7 @@ class TestRecovery:
         assert any(s.startswith("m-ZrO2 line") for s in fit.evidence)
         assert abs(fit.zero_shift_deg or 0.0) < 0.02
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("wavelength", ["CuKa", "CuKa1"])
     def test_beam_is_found_out(self, wavelength: str) -> None:
         counts = bare(scan("boilot1988_x235", wavelength=wavelength, fwhm=0.07, peak=8000.0))
@@ -282,6 +288,7 @@ class TestRecovery:
         assert fit.phase == "monoclinic"
         assert any("no noise" in w for w in fit.warnings)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("element", "a", "c"),
         [("Ti", 8.457, 21.972), ("Ge", 8.146, 21.504), ("Hf", 8.755, 22.746), ("In", 8.9555, 22.3539)],
@@ -361,6 +368,7 @@ class TestRefusal:
         with pytest.raises(PatternError, match="kalpha2"):
             fit_pattern(scan("subramanian1985"), kalpha2="perhaps")
 
+    @pytest.mark.slow
     def test_low_resolution_is_not_confident(self) -> None:
         """A weak distortion on a broad instrument with few counts must not be called with confidence."""
         structure = load_parent("subramanian1985").structure
@@ -410,6 +418,7 @@ class TestResult:
         assert modest.delta2_se is not None
         assert modest.delta2_se > 1.7 * honest.delta2_se
 
+    @pytest.mark.slow
     def test_smoothed_data_are_noticed(self) -> None:
         counts = scan("subramanian1985")
         smooth = np.convolve(counts.intensity, np.full(5, 0.2), mode="same")

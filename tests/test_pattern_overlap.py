@@ -53,6 +53,7 @@ def test_a_known_setting_stays_where_the_lattice_is_nearly_cubic(
     assert known.nearest_c_h_ang == pytest.approx(ratio * a_h, rel=0.012)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("a_h", "c_h"), [(9.0334, 21.9901), (9.02, math.sqrt(6.0) * 9.02)])
 def test_coinciding_lines_are_no_reason_to_refuse(a_h: float, c_h: float) -> None:
     """The first cell is Na3.8Sc2Si0.8P2.2O12, M. Guin, F. Tietz, O. Guillon, Solid State Ionics 293 (2016) 18."""
@@ -74,6 +75,22 @@ def test_sheared_cell_near_the_coincidence() -> None:
     assert fit.delta1 == pytest.approx(-0.0031, abs=6e-4)
     assert fit.delta2 == pytest.approx(-0.0143, abs=6e-4)
     assert fit.a_h_ang == pytest.approx(9.12, abs=0.02)
+
+
+@pytest.mark.slow
+def test_sharp_lines_are_found_from_afar() -> None:
+    """Lines of 0.07 degree are caught within 0.2 % only, the search for the cell is good within 0.5 %."""
+    r = fit_pattern(counts(moved("boilot1988_x235", Lattice.hexagonal(8.927, 22.34)), fwhm=0.07, peak=6000.0))
+    assert r.phase == "rhombohedral"
+    assert r.a_h_ang == pytest.approx(8.927, abs=0.006)
+    assert r.c_h_ang == pytest.approx(22.34, abs=0.03)
+    a, b, c, beta = monoclinic_cell_from_distortion(8.947, 22.24, 0.0008, -0.0145)
+    m = fit_pattern(
+        counts(moved("subramanian1985", Lattice.monoclinic(a, b, c, beta)), fwhm=0.067, peak=1400.0)
+    )
+    assert m.phase == "monoclinic"
+    assert m.delta1 == pytest.approx(0.0008, abs=6e-4)
+    assert m.delta2 == pytest.approx(-0.0145, abs=6e-4)
 
 
 @pytest.mark.parametrize("background", [30.0, 900.0, 3000.0])
