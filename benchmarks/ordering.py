@@ -130,11 +130,17 @@ def shry_cif(lattice: Lattice, kinds: list[str], places: list[Any], content: Any
     return "\n".join(lines) + "\n"
 
 
+def warm_up() -> None:
+    """Compile, or load what is compiled: the exhaustive search, the anneals, the search of shapes."""
+    ns.order_cell("Na3Zr2Si2PO12", formula_units=2)
+    ns.order_cell("Na3.25Zr1.75Sc0.25Si2PO12", formula_units=8, n_anneals=2)
+
+
 def ours_task(text: str) -> None:
     """Order with this package in a process of its own: ``{"cell":, "options":}`` in, JSON out."""
     task = json.loads(text)
     options = dict(task["options"])
-    ns.order_cell("Na3Zr2Si2PO12", formula_units=8, n_anneals=1, search_shape=False)  # compile, load
+    warm_up()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, cpu = time.perf_counter(), time.process_time()
     cell = ns.order_cell(task["cell"], **options)[0]
@@ -263,7 +269,7 @@ def compare(*, quick: bool, limit: float, mib: float, shry: str) -> list[dict[st
 def curves(*, seeds: int, efforts: tuple[float, ...]) -> list[dict[str, Any]]:
     """Energy against time: each effort with several seeds."""
     table = []
-    ns.order_cell("Na3Zr2Si2PO12", formula_units=8, n_anneals=1, search_shape=False)  # compile, load
+    warm_up()
     for formula, parent, units, shape in CURVES:
         cell = ns.build_average_cell(formula, parent=parent)
         runs: list[dict[str, Any]] = []
