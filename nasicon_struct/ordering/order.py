@@ -91,9 +91,9 @@ def order_cell(
     workers : int
         Threads.
     effort : float
-        Multiplies the number of anneals.
+        Multiplies the number of anneals (64, fewer in cells of more than 20 formula units).
     n_anneals : int, optional
-        Anneals of the final shape, exactly; replaces ``effort``.
+        Anneals of one shape; replaces ``effort``. After a search of shapes the best one gets a quarter more.
     progress : callable, optional
         Called with (done, total).
 
@@ -130,8 +130,9 @@ def order_cell(
         parent=parent,
         oxidation_states=oxidation_states,
     )
-    count = max(1, round(64 * effort)) if n_anneals is None else n_anneals
-    hits = count if n_anneals is not None else max(2, round(4 * effort))
+    size = float(request.model.formula_units * request.index)
+    count = max(1, round(64 * effort * min(1.0, 20.0 / size))) if n_anneals is None else n_anneals
+    hits = count if n_anneals is not None else max(2, round(6 * effort))
     if name not in ("electrostatic", "refined"):
         n_walks = max(1, round(16 * effort)) if n_anneals is None else n_anneals
         return _other(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +19,9 @@ EXHAUSTIVE_LIMIT: Final = 3e7
 HIT_EV: Final = 1e-5
 #: Anneals before longer ones are made, and proposals of the longest.
 _PER_LEVEL: Final = 16
-_MOST_PROPOSALS: Final = 8_000_000
+_MOST_PROPOSALS: Final = 4_000_000
+#: Anneals stop early only when at least this share of them agrees on the lowest energy.
+_AGREE: Final = 0.25
 Progress = Callable[[int, int], None]
 
 
@@ -81,14 +82,13 @@ def kicks_for(problem: OrderingProblem) -> int:
 def plan(problem: OrderingProblem, number: int) -> tuple[int, int]:
     """Return the proposals of one cooling and the kicks of anneal ``number``.
 
-    Where the first 16 anneals did not agree on the lowest energy, the next 16 take up to four times as many
-    proposals, and those after up to sixteen times, within a bound on the whole anneal.
+    Where the first 16 anneals did not agree on the lowest energy, the next 16 are kicked up to four times as
+    often, and those after up to sixteen times, within a bound on the whole anneal.
     """
-    steps, kicks = steps_for(problem), kicks_for(problem)
+    steps, kicks = steps_for(problem), max(kicks_for(problem), 2)
     level = min(number // _PER_LEVEL, 2)
-    factor = min(4.0**level, max(1.0, _MOST_PROPOSALS / (steps * (1 + kicks))))
-    root = math.sqrt(factor)
-    return int(steps * root), int(max(kicks, 4 if level else 0) * root)
+    most = max(kicks, _MOST_PROPOSALS // steps)
+    return steps, min(kicks * 4**level, most)
 
 
 def annealed(layout: Layout, seed: int, numbers: range, workers: int) -> list[tuple[float, IntArray]]:
@@ -112,7 +112,7 @@ def anneal_lowest(
     progress: Progress | None = None,
     permutations: IntArray | None = None,
 ) -> Outcome:
-    """Anneal until the lowest energy was reached ``min_hits`` times, ``n_anneals`` times at most."""
+    """Anneal ``n_anneals`` times, fewer when ``min_hits`` and a quarter of all reached the lowest energy."""
     layout = Layout.of(problem)
     pool = Pool(problem, permutations)
     ends = list(start or [])
@@ -123,7 +123,8 @@ def anneal_lowest(
         best = min(energy for energy, _ in ends)
         if progress is not None:
             progress(len(ends), n_anneals)
-        if sum(energy < best + HIT_EV for energy, _ in ends) >= min_hits:
+        hits = sum(energy < best + HIT_EV for energy, _ in ends)
+        if hits >= min_hits and hits >= _AGREE * len(ends):
             break
     for energy, occupation in sorted(ends, key=lambda end: round(end[0], 6)):
         low = not pool.is_full(k) or energy < pool.worst(k) + HIT_EV

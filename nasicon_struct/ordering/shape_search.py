@@ -19,10 +19,10 @@ from nasicon_struct.ordering.search import (
 )
 from nasicon_struct.ordering.supercells import Shape
 
-#: Rounds of the search: share of the shapes that take part, anneals of each, and whether these are kicked.
-_ROUNDS: Final = ((1.0, 4, False), (0.5, 8, False), (0.2, 2, True), (0.07, 4, True), (0.03, 8, True))
-#: Shapes that take part in every round.
-_LEAST: Final = 3
+#: Rounds of the search: how many shapes take part, anneals of each, and whether these are kicked.
+_ROUNDS: Final = ((10_000, 4, False), (60, 8, False), (24, 2, True), (8, 4, True), (3, 8, True))
+#: With more shapes than this the first round has half the anneals.
+_MANY: Final = 200
 
 
 @dataclass
@@ -62,12 +62,16 @@ def search_shapes(
     for entry in entries:
         entry.outcome = all_lowest(entry.problem, k)
     rest = [entry for entry in entries if entry.outcome is None]
-    total = n_anneals + sum(max(_LEAST, round(len(rest) * share)) * runs for share, runs, _ in _ROUNDS)
+    rounds = [
+        (most, runs // 2 if len(rest) > _MANY and not n else runs, kicked)
+        for n, (most, runs, kicked) in enumerate(_ROUNDS)
+    ]
+    total = max(n_anneals // 4, 1) + sum(min(most, len(rest)) * runs for most, runs, _ in rounds)
     done = 0
-    for share, runs, kicked in _ROUNDS:
+    for most, runs, kicked in rounds:
         if not rest:
             break
-        rest = rest[: max(_LEAST, round(len(entries) * share))]
+        rest = rest[:most]
 
         def work(entry: _Entry, runs: int = runs, kicked: bool = kicked) -> list[tuple[float, IntArray]]:
             walker = Walker(Layout.of(entry.problem))
@@ -88,7 +92,7 @@ def search_shapes(
         best.problem,
         k,
         seed=stream(seed, best.number),
-        n_anneals=max(n_anneals // 2, 1) + len(best.ends),
+        n_anneals=max(n_anneals // 4, 1) + len(best.ends),
         min_hits=min_hits,
         workers=workers,
         start=best.ends,
