@@ -96,11 +96,17 @@ def draw_time(axes: Any, rows: list[dict[str, Any]]) -> None:
         )
         ax.fill_between(seconds, low, high, color="0.85", label=f"range of {part[0]['seeds']} seeds")
         ax.plot(seconds, middle, "o-", color="0.15", markersize=4, label="median")
-        default = next(r for r in part if r["effort"] == 1.0)
-        ax.plot(
-            [default["cpu_seconds_median"]], [default["above_lowest_mev_per_fu_median"]], "s",
-            markersize=9, markerfacecolor="none", markeredgecolor="0.1", label="default effort",
-        )  # fmt: skip
+        default = [r for r in part if r["effort"] == 1.0]
+        if default:
+            ax.plot(
+                [default[0]["cpu_seconds_median"]], [default[0]["above_lowest_mev_per_fu_median"]], "s",
+                markersize=9, markerfacecolor="none", markeredgecolor="0.1", label="default effort",
+            )  # fmt: skip
+        for r in part if not default else ():
+            if r["anneals"] in (1, part[-1]["anneals"]):
+                text = f"{r['anneals']} anneal{'s' if r['anneals'] > 1 else ''}"
+                place = (r["cpu_seconds_median"], r["above_lowest_mev_per_fu_median"])
+                ax.annotate(text, place, (0, 7), textcoords="offset points", ha="center", fontsize=7)
         ax.set_xscale("log")
         ax.set_ylim(-0.04 * max(*high, 1.0), 1.08 * max(*high, 1.0))
         composition, units, parent, shape = case
