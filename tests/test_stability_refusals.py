@@ -231,6 +231,26 @@ def test_what_is_no_question_is_refused(name: str, gga: EntrySet) -> None:
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize(
+    ("energies", "words"),
+    [
+        (["Na3PS4=-1.2", "Na3PS4=-1.3"], "twice"),
+        (["Na3PS4"], "write it as"),
+        (["Na2S=-1"], "none of the targets"),
+        (["Na3PS4=nan"], "finite"),
+        (["Na3PS4=-50"], "another scale"),
+    ],
+)
+def test_a_wrong_energy_of_a_target(
+    energies: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [part for energy in energies for part in ("--energy", energy)]
+    with pytest.raises(SystemExit) as caught:
+        main(["window", "Na3PS4", "--no-uncertainty", *options])
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(EntriesError, match="no file"):

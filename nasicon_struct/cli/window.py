@@ -156,13 +156,15 @@ def command(
 def _energies(texts: tuple[str, ...], targets: tuple[str, ...]) -> dict[str, float]:
     found = {}
     for text in texts:
-        formula, _, number = text.partition("=")
+        formula, _, number = (part.strip() for part in text.partition("="))
+        if formula in found:
+            raise click.UsageError(f"--energy names {formula} twice; give one energy")
         try:
-            found[formula.strip()] = float(number)
+            found[formula] = float(number)
         except ValueError:
             raise click.UsageError(f"cannot read --energy {text!r}; write it as Na3SbS4=-1.107") from None
-        if formula.strip() not in targets:
-            raise click.UsageError(f"--energy names {formula.strip()}, which is none of the targets")
+        if formula not in targets:
+            raise click.UsageError(f"--energy names {formula!r}, which is none of the targets")
     return found
 
 
