@@ -55,7 +55,7 @@ WIDTHS: Final = (1.0, 0.65)
 #: Standard deviation of the model relative to the lines, while starts are compared.
 SEARCH_ERROR: Final = 0.07
 #: Cost by which another start of the rhombohedral model must win over the cell that the search found.
-CLEARLY_BETTER: Final = 10.0
+CLEARLY_BETTER: Final = 3.0
 #: Of a grid, so many starts are refined a little, and so many of these to the end (rhombohedral, monoclinic, mixed).
 PLAIN_FOLLOWED: Final = (6, 2)
 MONO_FOLLOWED: Final = (8, 3)

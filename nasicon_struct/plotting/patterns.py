@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nasicon_struct.diffraction import PowderPattern, Reflection
@@ -235,7 +236,9 @@ def plot_pattern_fit(fit: PatternFit, ax: Axes | None = None, *, models: tuple[s
         curves.set_ylim(0, top)
         for panel in (curves, ticks, residuals):
             panel.set_xlim(float(x[0]), float(x[-1]))
-        curves.set_xticklabels([])
+        for panel in (curves, residuals):  # the columns stand close: no labels at the ends
+            panel.xaxis.set_major_locator(MaxNLocator(nbins=6, prune="both"))
+        curves.tick_params(labelbottom=False)
         ticks.set_xticks([])
         residuals.axhline(0, color="0.7", lw=0.6)
         panels.append((curves, ticks, residuals))
@@ -244,7 +247,7 @@ def plot_pattern_fit(fit: PatternFit, ax: Axes | None = None, *, models: tuple[s
         residuals.set_xlabel(r"$2\theta$ (degree)")
     for panel in panels[1][:3]:
         panel.set_yticklabels([])
-    panels[0][0].set_ylabel("intensity")
+    panels[0][0].set_ylabel("intensity (unit of the scan)")
     panels[0][2].set_ylabel(r"residual ($\sigma$)")
     panels[1][0].legend(fontsize=8, frameon=False, loc="upper right")
     ax.set_title(_title(fit), fontsize=10)
@@ -259,9 +262,14 @@ def _title(fit: PatternFit) -> str:
     if fit.phase == "mixed" and fit.fraction_monoclinic is not None:
         head += f", {100.0 * fit.fraction_monoclinic:.0f}({100.0 * (fit.fraction_monoclinic_se or 0.0):.0f}) % C2/c"
     return (
-        f"{head}   $\\delta_1$ = {fit.delta1:+.4f}({round(1e4 * (fit.delta1_se or 0)):d})   "
-        f"$\\delta_2$ = {fit.delta2:+.4f}({round(1e4 * (fit.delta2_se or 0)):d})"
+        f"{head}   $\\delta_1$ = {_fourth(fit.delta1)}({round(1e4 * (fit.delta1_se or 0)):d})   "
+        f"$\\delta_2$ = {_fourth(fit.delta2)}({round(1e4 * (fit.delta2_se or 0)):d})"
     )
+
+
+def _fourth(value: float | None) -> str:
+    """Four decimals with sign; nothing is -0.0000."""
+    return f"{round(value or 0.0, 4) + 0.0:+.4f}"
 
 
 def _draw_ticks(ax: Axes, fit: PatternFit, x: NDArray[Any]) -> None:
