@@ -27,7 +27,7 @@ _STYLE: Final = {
     "mixed": ("0.25", "-.", 1.2, "both"),
 }
 #: Left edge, width of the two columns; bottom, height of curves, ticks and residuals (parts of the axes).
-_COLUMNS: Final = ((0.0, 0.485), (0.515, 0.485))
+_COLUMNS: Final = ((0.0, 0.47), (0.53, 0.47))
 _CURVES: Final = (0.47, 0.53)
 _TICKS: Final = (0.31, 0.15)
 #: Impurity lines weaker than this part of the strongest NASICON line are not marked.
@@ -239,6 +239,7 @@ def plot_pattern_fit(fit: PatternFit, ax: Axes | None = None, *, models: tuple[s
         for panel in (curves, residuals):  # the columns stand close: no labels at the ends
             panel.xaxis.set_major_locator(MaxNLocator(nbins=6, prune="both"))
         curves.tick_params(labelbottom=False)
+        residuals.tick_params(axis="x", labelsize=9)
         ticks.set_xticks([])
         residuals.axhline(0, color="0.7", lw=0.6)
         panels.append((curves, ticks, residuals))
