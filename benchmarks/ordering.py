@@ -53,7 +53,6 @@ CURVES: tuple[tuple[str, str, int, bool], ...] = (
     ("Na34Zr17Sc2ZnSi20P10O120", PARENT, 10, True),
     ("Na68Zr39AlSi47P13O240", PARENT, 20, False),
     ("Na3.2Zr1.9Mg0.1Si2PO12", "boilot1988_x235", 10, True),
-    ("Na3.4Zr1.9Al0.1Si2.3P0.7O12", "boilot1988_x235", 20, False),
 )
 EFFORTS = (0.125, 0.25, 0.5, 1.0, 2.0)
 ANNEALS = (1, 2, 4, 8, 16, 32)

@@ -108,14 +108,19 @@ def draw_time(axes: Any, rows: list[dict[str, Any]]) -> None:
                 place = (r["cpu_seconds_median"], r["above_lowest_mev_per_fu_median"])
                 ax.annotate(text, place, (0, 7), textcoords="offset points", ha="center", fontsize=7)
         ax.set_xscale("log")
+        ax.set_xlim(0.6 * min(seconds), 1.7 * max(seconds))
+        ticks = [
+            t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if 0.6 * min(seconds) < t < 1.7 * max(seconds)
+        ]
+        ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        ax.minorticks_off()
         ax.set_ylim(-0.04 * max(*high, 1.0), 1.08 * max(*high, 1.0))
         composition, units, parent, shape = case
         what = "all shapes" if shape == "searched" else "one shape"
-        ax.set_title(f"{subscripted(composition)}\n{units} formula units, {parent}, {what}", fontsize=8)
-    for ax in axes[-1]:
+        ax.set_title(f"{subscripted(composition)}\n{units} formula units, {what}\n{parent}", fontsize=7.5)
         ax.set_xlabel("CPU time (s)")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("above the lowest (meV per formula unit)", fontsize=8)
+        ax.tick_params(labelsize=8)
+    axes.flat[0].set_ylabel("above the lowest (meV per formula unit)", fontsize=8)
     axes.flat[0].legend(fontsize=7, frameon=False)
 
 
@@ -135,7 +140,7 @@ def main() -> None:
     file = ROOT / "benchmarks" / "results" / "ordering.json"
     if file.is_file():
         rows = json.loads(file.read_text(encoding="utf-8"))["energy_against_time"]
-        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.6), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(8.6, 3.1), layout="constrained")
         draw_time(axes, rows)
         save(figure, "ordering-time")
 
