@@ -18,8 +18,9 @@ from nasicon_struct.ordering.problem import OrderingProblem
 #: Temperatures between which a walk cools, eV (formal charges make energies large).
 HOT_EV: Final = 0.5
 COLD_EV: Final = 0.08
-#: Kicks warm a minimum to these temperatures in turn, eV; the end replaces it unless it lies this much higher.
-KICKS_EV: Final = (0.25, 0.35, 0.2)
+#: Kicks warm a minimum to these temperatures in turn, eV (the last one forgets it); the end replaces the minimum
+#: unless it lies this much higher.
+KICKS_EV: Final = (0.25, 0.35, 0.2, 0.5)
 _UPHILL_EV: Final = 0.3
 #: Ends of single swaps that lie higher than this above the minimum are not tried with double swaps, eV.
 _HOPELESS_EV: Final = 2.5
