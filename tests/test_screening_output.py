@@ -89,6 +89,14 @@ def test_broken_rows_of_a_file_cost_only_themselves(tmp_path: Path) -> None:
     assert screen(json_file)["status"].tolist() == ["possible"] + ["unreadable"] * 4
 
 
+def test_reading_long_cells_leaves_the_shared_limit_alone(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    path = tmp_path / "long.csv"
+    path.write_text("formula\n" + "A" * (2 * before) + "\nNa3Zr2Si2PO12\n")
+    assert list(screen(path)["status"]) == ["unreadable", "possible"]
+    assert csv.field_size_limit() == before
+
+
 @pytest.mark.parametrize(
     ("name", "text", "word"),
     [

@@ -26,6 +26,7 @@ FORMULA_COLUMNS: Final = ("formula", "composition", "candidate")
 _TEXT_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 _JSON_SUFFIXES: Final = (".jsonl", ".ndjson")
 _PARQUET_SUFFIXES: Final = (".parquet", ".pq")
+_WIDEST_CELL: Final = min(sys.maxsize, 2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -211,9 +212,21 @@ def _choose(names: Sequence[str], wanted: str | None, where: str) -> str:
     )
 
 
+def _any_width(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yield rows with cells of any length; the limit of the csv module, which all share, stays as it was."""
+    while True:
+        shared = csv.field_size_limit(_WIDEST_CELL)
+        try:
+            row = next(rows, None)
+        finally:
+            csv.field_size_limit(shared)
+        if row is None:
+            return
+        yield row
+
+
 def _read_text(path: Path, formula_column: str | None) -> Iterator[str | None]:
     """Yield the formulas of a CSV, TSV or plain text file; a broken row costs only itself."""
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     suffix = path.suffix.lower()
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as handle:
         if suffix == ".txt":
@@ -221,7 +234,7 @@ def _read_text(path: Path, formula_column: str | None) -> Iterator[str | None]:
                 yield line.rstrip("\r\n")
             return
         delimiter = "\t" if suffix == ".tsv" else ","
-        reader = csv.reader(handle, delimiter=delimiter)
+        reader = _any_width(csv.reader(handle, delimiter=delimiter))
         header = next(reader, None)
         if header is None:
             raise ScreeningError(f"{path} is empty; its first line names the columns, such as formula")
@@ -239,7 +252,7 @@ def _unclosed(cell: str, at: int, delimiter: str) -> Iterator[str | None]:
     lines = cell.splitlines()
     yield lines[0]
     for line in lines[1:]:
-        row = next(csv.reader([line], delimiter=delimiter), [])
+        row = next(_any_width(csv.reader([line], delimiter=delimiter)), [])
         yield row[at] if at < len(row) else ""
 
 
