@@ -55,6 +55,9 @@ REFERENCES: dict[str, tuple[str, ...]] = {
 OXYGEN_OXIDES = ("Na2O", "SiO2", "ZrO2", "Al2O3", "Sc2O3", "ZnO")
 #: No such compounds are known; predictions of databases that the potential finds too stable.
 HYPOTHETICAL = ("P2S", "SbS", "SbS2", "Sb11S18", "Sb17S27")
+#: Compounds with O-O bonds that are known; every other oxide with more O than its cations balance is hypothetical
+#: here: a fitted oxygen reference and a potential for oxides cannot tell how stable an unknown O-O bond is.
+KNOWN_PEROXIDES = ("Na2O2", "NaO2", "NaO3", "ZnO2")
 MODEL_NAMES = {"r2scan": "CHGNet r2SCAN potential", "pbe": "CHGNet PBE potential"}
 COLUMNS = (
     "formula",
@@ -184,9 +187,10 @@ def flags_of(record: Record, energy: float, lowest: float, known: Mapping[Key, s
     if len(key) == 1:
         reference = record["source_id"] in REFERENCES.get(key[0][0], ())
         flags.append("element" if reference else ("below_reference" if energy < 0 else "polymorph"))
-    if key in {composition_key(parse_formula(formula)) for formula in HYPOTHETICAL}:
+    excess = known.get(key) == "oxygen_excess"
+    if key in _keys(HYPOTHETICAL) or (excess and key not in _keys(KNOWN_PEROXIDES)):
         flags.append("hypothetical")
-    if known.get(key) == "oxygen_excess":
+    if excess:
         flags.append("oxygen_excess")
     if energy > lowest + _HIGH_EV:
         flags.append("high_energy")
@@ -199,6 +203,10 @@ def flags_of(record: Record, energy: float, lowest: float, known: Mapping[Key, s
     if record["space_group"] != record["start_space_group"]:
         flags.append("symmetry_changed")
     return flags
+
+
+def _keys(formulas: Iterable[str]) -> set[Key]:
+    return {composition_key(parse_formula(formula)) for formula in formulas}
 
 
 def rows_of(

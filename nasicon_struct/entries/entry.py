@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 #: No total energy per atom, of all electrons of the heaviest element, reaches this, eV.
 _LARGEST_ENERGY_EV: Final = 1e7
 #: Entries with one of these flags stay out of the hull unless asked for.
-DEFAULT_EXCLUDED_FLAGS: Final = ("hypothetical", "below_reference", "high_energy", "unphysical")
+DEFAULT_EXCLUDED_FLAGS: Final = (
+    "hypothetical",
+    "below_reference",
+    "high_energy",
+    "unphysical",
+    "not_converged",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
