@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ def design(
     temperature_k : float
         Temperature of the phase assignment, kelvin.
     source : str, optional
-        Name of the entry set of the window; see :func:`list_entry_sources`.
+        Name of the entry set of the window, see :func:`list_entry_sources`; without one, that nearest to
+        measurement for the elements.
     relax : bool
         Also order the composition, relax the orderings and compare them with the hull (minutes; see
         :func:`doped_stability`).
@@ -163,6 +165,7 @@ def summary(report: DesignReport) -> dict[str, Any]:
                     "kind": p.kind,
                     "reduction_v": p.reduction_v,
                     "oxidation_v": p.oxidation_v,
+                    "relation": p.relation,
                     "source": p.source,
                 }
                 for p in published
@@ -231,6 +234,17 @@ def _cell(cell: AverageCell) -> dict[str, Any]:
     }
 
 
+def _published_range(window: Mapping[str, Any]) -> str:
+    """Return the limits that a publication gives, with the sign that it puts before the upper one."""
+    low, high = window["reduction_v"], window["oxidation_v"]
+    if high is None:
+        return f"from {low} V"
+    sign = "" if window["relation"] == "=" else f"{window['relation']} "
+    if low is None:
+        return f"{sign or 'up to '}{high} V"
+    return f"{low} to {sign}{high} V"
+
+
 def markdown(report: DesignReport) -> str:
     """Return the report as a Markdown page."""
     from tabulate import tabulate
@@ -289,15 +303,16 @@ def markdown(report: DesignReport) -> str:
             if window["missing"]
             else []
         ),
-        *[
-            f"- published ({p['kind']}): {'' if p['reduction_v'] is None else p['reduction_v']} to "
-            f"{'' if p['oxidation_v'] is None else p['oxidation_v']} V; {p['source']}"
-            for p in window["published"]
-        ],
+        *[f"- published ({p['kind']}): {_published_range(p)}; {p['source']}" for p in window["published"]],
         "",
         tabulate(
             [
-                [f"{s['v_low']:.3f}", f"{s['v_high']:.3f}", f"{s['exchanged']:+.3f}", s["reaction"]]
+                [
+                    f"{s['v_low']:.3f}",
+                    f"{s['v_high']:.3f}" if math.isfinite(s["v_high"]) else "no limit",
+                    f"{s['exchanged']:+.3f}",
+                    s["reaction"],
+                ]
                 for s in window["steps"]
             ],
             ["from (V)", "to (V)", "Na taken up", "equilibrium"],

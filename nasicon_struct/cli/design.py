@@ -27,7 +27,7 @@ Examples:
 @click.option("--x", "x_values", metavar="LIST", help="Values of x in a series, such as 0,0.05,0.1.")
 @click.option("--parent", default="xun2025_s2", show_default=True, help="Refined parent of the average cell.")
 @click.option("--temperature-k", type=float, default=298.15, show_default=True)
-@click.option("--source", help="Entry set of the window.")
+@click.option("--source", help="Energies of the window [default: those nearest to measurement].")
 @click.option("--relax", is_flag=True, help="Order, relax with CHGNet and compare with the hull (minutes).")
 @click.option("--orderings", default=3, show_default=True, help="Orderings of each parent to relax.")
 @click.option("--formula-units", type=int, multiple=True, help="Sizes of the ordered cells.")

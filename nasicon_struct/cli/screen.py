@@ -67,7 +67,11 @@ _SHOWN_ROWS: Final = 20
 @click.option("--top", type=click.IntRange(1), help="Keep the first rows of the sorted table only.")
 @click.option("--pareto", multiple=True, metavar="COLUMN:max|min", help="Objective of the Pareto rank.")
 @click.option("--formula-column", metavar="NAME", help="Column of the formulas [default: formula].")
-@click.option("--source", metavar="NAME", help="Embedded energies to use.")
+@click.option(
+    "--source",
+    metavar="NAME",
+    help="Embedded energies to use [default: those nearest to measurement for the elements of each candidate].",
+)
 @click.option(
     "--entries",
     "entries_file",

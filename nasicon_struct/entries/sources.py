@@ -21,7 +21,8 @@ from nasicon_struct.entries.entry import DEFAULT_EXCLUDED_FLAGS, Entry, EntrySet
 from nasicon_struct.errors import CompositionError, EntriesError
 from nasicon_struct.formula import ELEMENTS
 
-#: Source that is used when none is named and no level is the default of the chemical system: the widest one.
+#: Source that is used when neither a level nor a chemical system is named, or no level is the default of the
+#: system: the one with the most compounds.
 DEFAULT_SOURCE: Final = "mp2019-gga"
 _DEFAULT_COLUMN: Final = "formation_energy_ev_per_atom"
 _SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
@@ -138,7 +139,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def list_entry_sources() -> list[EntrySource]:
-    """Return the embedded entry sets, the default first.
+    """Return the embedded entry sets, ``DEFAULT_SOURCE`` first.
+
+    Which one is used when none is named depends on the elements, see :func:`default_source`.
 
     Returns
     -------
@@ -174,12 +177,12 @@ def default_source(system: Any = None) -> str:
     """Return the level that is used for a chemical system when none is named.
 
     The level with the smallest error against measured formation enthalpies among those that cover the system
-    (argued in ``docs/energies.md``); ``DEFAULT_SOURCE``, the widest one, for everything else.
+    (argued in ``docs/energies.md``); ``DEFAULT_SOURCE``, the one with the most compounds, for everything else.
 
     Parameters
     ----------
     system : str, composition-like, iterable of them, or None
-        As for :func:`load_entries`; None asks for the level of everything.
+        As for :func:`load_entries`; None, no system, gives ``DEFAULT_SOURCE``.
     """
     if system is None:
         return DEFAULT_SOURCE
@@ -236,7 +239,8 @@ def load_entries(
     system : str, composition-like, iterable of them, or None
         ``"Na-P-S"``, a formula such as ``"Na3PS4"``, or several; None loads the whole set.
     source : str, optional, keyword-only
-        Name of the set, see :func:`list_entry_sources`; without one, that of :func:`default_source`.
+        Name of the set, see :func:`list_entry_sources`; without one, that of :func:`default_source` for the
+        system. Without a system either it is ``DEFAULT_SOURCE`` (GGA), so name the set to be sure.
     open_element : str or None, keyword-only
         Element that is added to the system in any case.
     exclude_flags : iterable of str, keyword-only

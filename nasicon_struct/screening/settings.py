@@ -45,7 +45,8 @@ class ScreenSettings:
     Attributes
     ----------
     entries : EntrySet, str or None
-        Energies; a string names an embedded set, None is the default one.
+        Energies; a string names an embedded set, None takes for each candidate the one nearest to measurement
+        for its elements.
     open_element : str
         Element of the metal that voltages are given against.
     temperature_k : float

@@ -26,7 +26,7 @@ import numpy as np
 from monty.json import MSONable
 
 from nasicon_struct import reference
-from nasicon_struct.entries import EntrySet, composition_key, list_entry_sources, load_entries
+from nasicon_struct.entries import DEFAULT_SOURCE, EntrySet, composition_key, list_entry_sources, load_entries
 from nasicon_struct.errors import EntriesError
 from nasicon_struct.formula import parse_formula
 
@@ -68,7 +68,7 @@ class ErrorModel(MSONable):
         Leave-one-compound-out: root mean square error of the predicted error, and the share of compounds
         within their 95 % and 68 % intervals. NaN without compounds.
     assumed : bool
-        Whether the scales are taken over from the default set, for lack of measured compounds in this one.
+        Whether the scales are taken over from ``DEFAULT_SOURCE``, for lack of measured compounds in this one.
     """
 
     source: str
@@ -98,7 +98,7 @@ class ErrorModel(MSONable):
         """Return the model in one sentence."""
         if self.assumed:
             return (
-                f"scales of the error assumed from the default set (phase {1000 * self.scale_phase_ev:.0f} "
+                f"scales of the error assumed from those of {DEFAULT_SOURCE!r} (phase {1000 * self.scale_phase_ev:.0f} "
                 "meV/atom); "
                 f"fewer than {MIN_COMPOUNDS} measured compounds in {self.source!r}"
             )
@@ -305,7 +305,7 @@ def error_model(entries: EntrySet) -> ErrorModel:
     """Return the error model of an entry set.
 
     That of an embedded set is learnt from the whole set, also for a part of it; that of a user's set from its
-    own compounds, or, with fewer than ten measured ones, the scales of the default set without its data.
+    own compounds, or, with fewer than ten measured ones, the scales of ``DEFAULT_SOURCE`` without its data.
     """
     embedded = {item.name for item in list_entry_sources()}
     whole = load_entries(source=entries.source) if entries.source in embedded else entries
@@ -314,7 +314,7 @@ def error_model(entries: EntrySet) -> ErrorModel:
         try:
             memo["model"] = fit_error_model(whole)
         except EntriesError:
-            basis = error_model(load_entries())
+            basis = error_model(load_entries(source=DEFAULT_SOURCE))
             memo["model"] = ErrorModel(
                 source=entries.source,
                 scale_anion_ev=basis.scale_anion_ev,

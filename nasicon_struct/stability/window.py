@@ -47,7 +47,8 @@ def stability_window(
         Only the composition counts, except that a pymatgen entry brings its own energy, which must be on the
         scale of the entry set.
     entries : EntrySet, list of pymatgen entries, file, source name, or None
-        See :func:`nasicon_struct.as_entry_set`; None takes the default embedded set.
+        See :func:`nasicon_struct.as_entry_set`; None takes the embedded set that
+        :func:`nasicon_struct.entries.default_source` names for the elements.
     open_element : str, keyword-only
         Element exchanged with the electrode; one of Li, Na, K, Rb, Cs, Ag, Mg, Ca, Zn, Al.
     formation_energy_ev_per_atom : float, optional, keyword-only
