@@ -38,7 +38,7 @@ def main() -> None:
     windows = [
         ns.stability_window(formula) for formula in ("Na3PS4", "Na3SbS4", "NaZr2P3O12", "Na3Zr2Si2PO12")
     ]
-    ns.plot_windows(windows, axes[2])
+    ns.plot_windows(windows, axes[2], v_max=5.25)  # no interval cut off
     legend = axes[2].get_legend()
     legend.set_loc("upper center")
     legend.set_bbox_to_anchor((0.42, -0.16))
