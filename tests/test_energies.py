@@ -306,7 +306,7 @@ def test_the_potential_gives_the_shipped_numbers(name):
 def test_dft_rows_say_what_they_are_and_use_the_shipped_cells():
     by_id = {item["source_id"]: item for item in cells()}
     rows = rows_of("gpaw-r2scan")
-    assert {"Na", "P", "Sb", "Na2S", "Na3PS4", "Na3SbS4"} <= {row["formula"] for row in rows}
+    assert {"Na", "P", "S", "Sb", "Na2S", "Na3PS4", "Na3SbS4"} <= {row["formula"] for row in rows}
     for row in rows:
         cell = by_id[row["source_id"]]
         assert row["model"] == "GPAW r2SCAN"
@@ -314,6 +314,18 @@ def test_dft_rows_say_what_they_are_and_use_the_shipped_cells():
         volume = abs(np.linalg.det(np.array(cell["cell_ang"]))) / len(cell["symbols"])
         assert float(row["volume_ang3_per_atom"]) == pytest.approx(volume, rel=1e-4)
     assert any("incomplete" in note for note in entry_source("gpaw-r2scan").notes)
+
+
+def test_dft_formation_energies_refer_to_the_elements_of_the_same_level():
+    rows = rows_of("gpaw-r2scan")
+    elements = {r["formula"]: float(r["energy_ev_per_atom"]) for r in rows if r["flags"] == "element"}
+    assert set(elements) == {"Na", "P", "S", "Sb"}
+    for row in rows:
+        amounts = {symbol: float(n) for symbol, n in parse_formula(row["formula"]).items()}
+        total = sum(amounts.values())
+        held = sum(n * elements[symbol] for symbol, n in amounts.items()) / total
+        found = float(row["formation_energy_ev_per_atom"])
+        assert found == pytest.approx(float(row["energy_ev_per_atom"]) - held, abs=2e-5)
 
 
 def test_dft_and_the_potential_agree_on_the_reduction_of_na3ps4():
