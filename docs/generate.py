@@ -53,6 +53,7 @@ THEORY = (
     "stability",
     "energies",
     "interphases",
+    "doped-cells",
     "screening",
     "batch-sheets",
 )

@@ -34,7 +34,7 @@ ALLOY_V = 0.08
 
 def windows() -> Any:
     """Draw electrolytes at two levels, with intervals and published values."""
-    return ns.plot_windows([ns.stability_window(target, source) for target, source in CASES])
+    return ns.plot_windows([ns.stability_window(target, source) for target, source in CASES], v_max=5.25)
 
 
 def profile() -> Any:
