@@ -295,7 +295,7 @@ def markdown(report: DesignReport) -> str:
         "",
         str(report.window) + ".",
         "",
-        f"- {window['reason']}",
+        *([] if window["reason"] in str(report.window) else [f"- {window['reason']}"]),
         f"- decomposition: {window['decomposition_reaction']}",
         *[f"- note: {note}" for note in window["notes"]],
         *(
