@@ -265,9 +265,15 @@ def load_entries(
         return whole
     missing = sorted(elements - set(whole.elements))
     if missing:
+        if source is None:  # no set holds them all: name the one that holds the most
+            described = min(
+                list_entry_sources(),
+                key=lambda item: (len(elements - set(item.elements)), not item.default_for),
+            )
+            missing = sorted(elements - set(described.elements))
         raise EntriesError(
             f"the source {described.name!r} does not cover {', '.join(missing)}; "
-            f"it holds {', '.join(whole.elements)}. "
+            f"it holds {', '.join(described.elements)}. "
             "Give your own entries (a list of pymatgen entries, a CSV or JSON file) or entries_from_mp(...)"
         )
     return whole.subset(elements)
