@@ -141,6 +141,7 @@ def summary(report: DesignReport) -> dict[str, Any]:
             "is_stable": window.is_stable,
             "reduction_v": window.reduction_v,
             "oxidation_v": window.oxidation_v,
+            **_intervals(window),
             "e_above_hull_ev_per_atom": window.e_above_hull_ev_per_atom,
             "reason": window.reason,
             "decomposition_reaction": window.decomposition_reaction,
@@ -296,7 +297,8 @@ def markdown(report: DesignReport) -> str:
         str(report.window) + ".",
         "",
         *([] if window["reason"] in str(report.window) else [f"- {window['reason']}"]),
-        f"- decomposition: {window['decomposition_reaction']}",
+        *([] if window["is_stable"] else [f"- decomposition: {window['decomposition_reaction']}"]),
+        *_interval_lines(window),
         *[f"- note: {note}" for note in window["notes"]],
         *(
             [f"- known phases that these energies lack: {', '.join(window['missing'])}"]
@@ -338,6 +340,36 @@ def markdown(report: DesignReport) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def _intervals(window: StabilityWindow) -> dict[str, Any]:
+    known = window.uncertainty
+    names = ("reduction_v_interval", "oxidation_v_interval", "e_above_hull_interval_ev_per_atom")
+    found = {name: getattr(known, name, None) for name in names}
+    return {
+        **{name: None if pair is None else list(pair) for name, pair in found.items()},
+        "probability_stable": None if known is None else known.probability_stable,
+    }
+
+
+def _interval_lines(window: dict[str, Any]) -> list[str]:
+    parts = [
+        f"{name} {pair[0]:.2f} to {pair[1]:.2f} V"
+        for name, pair in (
+            ("reduction", window["reduction_v_interval"]),
+            ("oxidation", window["oxidation_v_interval"]),
+        )
+        if pair is not None
+    ]
+    lines = [f"- 95 % intervals with the error of the energies: {', '.join(parts)}"] if parts else []
+    pair = window["e_above_hull_interval_ev_per_atom"]
+    if window["e_above_hull_ev_per_atom"] is not None and pair is not None:
+        lines.append(
+            f"- energy above the hull {1000 * window['e_above_hull_ev_per_atom']:.1f} meV/atom, 95 % interval "
+            f"{1000 * pair[0]:.1f} to {1000 * pair[1]:.1f}; on the hull in "
+            f"{100 * window['probability_stable']:.0f} % of the samples"
+        )
+    return lines
 
 
 def folder_name(composition: NasiconComposition) -> str:

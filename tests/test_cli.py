@@ -82,6 +82,18 @@ def test_design_writes_everything(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert report["window"]["is_stable"] is None  # the set holds no energy of a doped composition
 
 
+def test_design_gives_limits_with_their_intervals(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["design", "Na3Zr2Si2PO12", "--out", str(out)]) == 0
+    window = json.loads((out / "report.json").read_text())["window"]
+    for name in ("reduction_v_interval", "oxidation_v_interval"):
+        low, high = window[name]
+        assert 0.05 < high - low < 0.7
+    text = (out / "report.md").read_text()
+    assert "95 % intervals" in text
+    assert f"{window['oxidation_v_interval'][1]:.2f} V" in text
+
+
 def test_design_of_a_file_keeps_what_works(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text("formula\nNa3Zr2Si2PO12\nNa9Zr2Si2PO12\n", encoding="utf-8")
