@@ -82,9 +82,9 @@ def test_design_writes_everything(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert report["window"]["is_stable"] is None  # the set holds no energy of a doped composition
 
 
-def test_design_gives_limits_with_their_intervals(tmp_path: Path) -> None:
+def test_design_gives_limits_with_their_intervals(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert main(["design", "Na3Zr2Si2PO12", "--out", str(out)]) == 0
+    assert run(capsys, "design", "Na3Zr2Si2PO12", "--out", str(out))[0] == 0
     window = json.loads((out / "report.json").read_text())["window"]
     for name in ("reduction_v_interval", "oxidation_v_interval"):
         low, high = window[name]
