@@ -16,7 +16,7 @@ from pymatgen.core import Composition, Element, Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedEntry
 
 import nasicon_struct as ns
-from nasicon_struct.entries import EntrySet, load_entries
+from nasicon_struct.entries import EntrySet, amounts_of, load_entries
 from nasicon_struct.errors import CompositionError, EntriesError, StabilityError
 from nasicon_struct.plain import plain
 from nasicon_struct.stability import (
@@ -254,3 +254,14 @@ def test_results_round_trip() -> None:
         "Na3PS4", entries, uncertainty=False
     )
     assert pickle.loads(pickle.dumps(entries)) == entries
+
+
+def test_a_disordered_cif_is_the_compound_that_it_was_written_for(tmp_path: Path) -> None:
+    """Occupancies such as 2/3 are rounded in a CIF; the compound is still found among the energies."""
+    path = tmp_path / "cell.cif"
+    ns.build_average_cell("Na3Zr2Si2PO12", coordinates="prototype").to_cif(path)
+    assert amounts_of(str(path)) == {"Na": 12, "Zr": 8, "Si": 8, "P": 4, "O": 48}
+    assert amounts_of({"Na": 0.123456789}) != amounts_of({"Na": 0.1234567})
+    window = ns.stability_window(str(path), uncertainty=False)
+    of_formula = ns.stability_window("Na3Zr2Si2PO12", uncertainty=False)
+    assert window.reduction_v == pytest.approx(of_formula.reduction_v)
