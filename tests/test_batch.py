@@ -313,6 +313,13 @@ def test_command(tmp_path: Path) -> None:
     csv_file = tmp_path / "sheet.csv"
     assert runner.invoke(command, ["Na3Zr2Si2PO12", "--csv", str(csv_file)]).exit_code == 0
     assert len(csv_file.read_text().splitlines()) == 5
+    assert runner.invoke(command, ["Na3Zr2Si2PO12", "--csv", str(csv_file)]).exit_code == 0
+    other = tmp_path / "candidates.csv"
+    other.write_text("formula\nNa3Zr2Si2PO12\n")
+    refused = runner.invoke(command, ["Na3Zr2Si2PO12", "--csv", str(other)])
+    assert refused.exit_code == 2
+    assert "is no batch sheet" in refused.output
+    assert other.read_text() == "formula\nNa3Zr2Si2PO12\n"
     shown = runner.invoke(
         command,
         ["Na3.4Zr1.7Sc0.2Zn0.1Si2PO12", "--excess", "Na=5%", "--excess", "P=0.05", "--aid", "10N2B"],

@@ -77,6 +77,8 @@ def command(
             raise click.UsageError(f"cannot read --share {text!r}; write it as Na:Na3PO4=0.5")
         name, part = _number("--share", rest, "Na:Na3PO4=0.5")
         split.setdefault(element.strip(), {})[name] = part
+    if csv_file and csv_file.exists() and not _is_sheet(csv_file):
+        raise click.UsageError(f"{csv_file} exists and is no batch sheet; choose another name")
     sheet = batch_masses(
         formula,
         precursors=precursors,
@@ -97,6 +99,15 @@ def command(
         echo_json(result)
         return
     _print(sheet)
+
+
+def _is_sheet(path: Path) -> bool:
+    """Whether a file may be replaced: a batch sheet, an empty file, or no file on a disk (a pipe, a device)."""
+    if not path.is_file():
+        return True
+    with path.open("rb") as file:
+        start = file.read(64)
+    return not start or start.startswith(b"precursor,moles_per_formula_unit,")
 
 
 def _number(option: str, text: str, example: str) -> tuple[str, float]:
