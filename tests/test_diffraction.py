@@ -294,7 +294,7 @@ class TestRadiation:
         assert dif.parse_radiation("1.2400").wavelength_ang == 1.24
         assert dif.parse_radiation("CuKa", kalpha2=0.52).kalpha2_ratio == 0.52
 
-    @pytest.mark.parametrize("bad", ["XxKa", "", 0.0, -1.0, 9.0, math.nan, math.inf])
+    @pytest.mark.parametrize("bad", ["XxKa", "", "-1", "1e-6", 0.0, -1.0, 9.0, math.nan, math.inf])
     def test_refuses(self, bad: str | float) -> None:
         with pytest.raises(PatternError):
             dif.parse_radiation(bad)

@@ -124,7 +124,9 @@ def parse_radiation(wavelength: str | float, *, kalpha2: bool | float | str = "a
                 if text == anode.lower() + line:
                     return _from_tube(anode, line[1:], one, two, kalpha2)
         try:
-            value = float(text.removesuffix("angstrom").removesuffix("å").removesuffix("a"))
+            # The hyphen of "K-alpha" means nothing, that of "-1" or "1e-3" does.
+            number = wavelength.strip().replace(" ", "").lower()
+            value = float(number.removesuffix("angstrom").removesuffix("å").removesuffix("a"))
         except ValueError:
             names = ", ".join(f"{a}Ka" for a in TUBE_LINES_ANG)
             raise PatternError(
