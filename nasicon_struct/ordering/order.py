@@ -19,6 +19,8 @@ from nasicon_struct.ordering.weighted import Weighted, check_weights, weighted_l
 
 #: Names of single objectives.
 OBJECTIVES: Final = ("electrostatic", "refined", "sqs", "random", "boltzmann")
+#: Largest factor on the number of anneals.
+MAX_EFFORT: Final = 1000
 
 
 def order_cell(
@@ -111,6 +113,10 @@ def order_cell(
     name, weights = _objective(objective, temperature_k)
     if n_structures < 1:
         raise OrderingError(f"n_structures is at least 1, got {n_structures}")
+    if not 0 < effort <= MAX_EFFORT:  # NaN too
+        raise OrderingError(f"effort is above 0 and at most {MAX_EFFORT}, got {effort}; 1 is the usual one")
+    if not tolerance >= 0:
+        raise OrderingError(f"the tolerance is 0 or more per formula unit, got {tolerance}")
     keep_site_occupancies = keep_site_occupancies or name == "refined"
     if name not in ("electrostatic", "refined"):
         search_shape = bool(search_shape)

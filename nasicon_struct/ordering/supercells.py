@@ -180,6 +180,8 @@ def candidate_supercells(
     OrderingError
         When no size up to ``max_formula_units`` exists.
     """
+    if tolerance is not None and not tolerance >= 0:  # NaN too
+        raise OrderingError(f"the tolerance is 0 or more per formula unit, got {tolerance}")
     model = site_model(average_cell(composition, parent=parent), oxidation_states=oxidation_states)
     largest = int(exact(max_formula_units, what="max_formula_units") / model.formula_units)
     found = []
