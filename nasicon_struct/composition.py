@@ -19,7 +19,7 @@ from monty.json import MSONable
 
 from nasicon_struct import reference
 from nasicon_struct.errors import ChargeBalanceError, CompositionError
-from nasicon_struct.formula import ELEMENTS, exact, format_formula, parse_formula
+from nasicon_struct.formula import ELEMENTS, exact, format_formula, parse_formula, without_rounding
 
 if TYPE_CHECKING:
     from pymatgen.core.composition import Composition
@@ -206,6 +206,8 @@ def _amounts_of(obj: Any) -> dict[str, Fraction]:
                 f"{str(symbol)[:20]!r} is no element symbol; symbols are written like Na, Zr, P"
             )
         value = exact(amount, what=f"amount of {symbol}")
+        if composition is not obj:
+            value = without_rounding(value)
         if value < 0:
             raise CompositionError(
                 f"the amount of {symbol} is negative ({format_number(value)}); amounts are 0 or more"

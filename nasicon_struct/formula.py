@@ -65,6 +65,19 @@ def exact(value: object, *, what: str = "amount") -> Fraction:
         ) from None
 
 
+def without_rounding(amount: Fraction) -> Fraction:
+    """Return the simple fraction that an amount in a structure stands for.
+
+    Occupancies such as 2/3 are rounded in a CIF, and sums over sites inherit the error. An amount whose
+    denominator exceeds 10^4 and that lies within 2 parts in 10^6 of a fraction with a denominator up to 100
+    is that fraction; any other stays as it is.
+    """
+    if amount.denominator <= 10_000:
+        return amount
+    simple = amount.limit_denominator(100)
+    return simple if abs(simple - amount) <= abs(amount) * Fraction(2, 1_000_000) else amount
+
+
 def _show(text: object, limit: int = 60) -> str:
     shown = repr(text)
     return shown if len(shown) <= limit else shown[: limit - 4] + "...'"

@@ -265,3 +265,5 @@ def test_a_disordered_cif_is_the_compound_that_it_was_written_for(tmp_path: Path
     window = ns.stability_window(str(path), uncertainty=False)
     of_formula = ns.stability_window("Na3Zr2Si2PO12", uncertainty=False)
     assert window.reduction_v == pytest.approx(of_formula.reduction_v)
+    assert ns.charge_balance(Structure.from_file(path)).formula == "Na3Zr2Si2PO12"
+    assert ns.charge_balance(Structure.from_file(path)).neutral

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nasicon_struct.errors import CompositionError
-from nasicon_struct.formula import ELEMENTS, exact, format_formula, parse_formula
+from nasicon_struct.formula import ELEMENTS, exact, format_formula, parse_formula, without_rounding
 
 _SYMBOLS = frozenset(ELEMENTS)
 
@@ -20,16 +20,6 @@ _SYMBOLS = frozenset(ELEMENTS)
 @functools.lru_cache(maxsize=65536)
 def _parsed(formula: str) -> tuple[tuple[str, Fraction], ...]:
     return tuple(parse_formula(formula).items())
-
-
-#: An amount of a structure with a larger denominator comes from occupancies rounded in print.
-_LARGEST_PLAIN_DENOMINATOR = 10_000
-
-
-def _without_rounding(amount: Fraction) -> Fraction:
-    """Return the simple fraction that an amount is, but for occupancies printed with six digits or more."""
-    simple = amount.limit_denominator(100)
-    return simple if abs(simple - amount) <= abs(amount) * Fraction(2, 1_000_000) else amount
 
 
 def amounts_of(obj: Any) -> dict[str, Fraction]:
@@ -73,8 +63,8 @@ def amounts_of(obj: Any) -> dict[str, Fraction]:
                 f"{str(symbol)[:20]!r} is no element symbol; symbols are written like Na, Zr, P"
             )
         amount = exact(value, what=f"amount of {symbol}")
-        if composition is not obj and amount.denominator > _LARGEST_PLAIN_DENOMINATOR:
-            amount = _without_rounding(amount)
+        if composition is not obj:
+            amount = without_rounding(amount)
         if amount < 0:
             raise CompositionError(
                 f"the amount of {symbol} is negative ({float(amount):g}); amounts are 0 or more"
