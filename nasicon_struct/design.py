@@ -428,10 +428,13 @@ def _json(data: dict[str, Any]) -> str:
 
 
 def read_formulas(path: str | Path) -> Sequence[str]:
-    """Read formulas from a file: one a line, or the first column of a CSV; ``#`` starts a comment."""
-    formulas = []
-    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
-        cell = line.partition("#")[0].split(",")[0].strip().strip('"')
-        if cell and cell.lower() != "formula":
-            formulas.append(cell)
+    """Read formulas from a file: one a line, the column ``formula`` of a CSV, or its first; ``#`` starts a comment."""
+    formulas, column = [], 0
+    for line in Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        cells = [cell.strip().strip('"') for cell in line.partition("#")[0].split(",")]
+        names = [cell.lower() for cell in cells]
+        if not formulas and "formula" in names:
+            column = names.index("formula")
+        elif column < len(cells) and cells[column]:
+            formulas.append(cells[column])
     return formulas

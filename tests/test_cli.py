@@ -9,6 +9,7 @@ import pytest
 
 from nasicon_struct import reference
 from nasicon_struct.cli import COMMANDS, main
+from nasicon_struct.design import read_formulas
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -126,3 +127,12 @@ def test_window(capsys: pytest.CaptureFixture[str]) -> None:
     assert gga[0]["is_stable"] is False
     assert gga[0]["reduction_v"] is None
     assert gga[1]["reduction_v"] == pytest.approx(1.246, abs=6e-4)
+
+
+def test_a_list_may_hold_its_formulas_in_any_column(tmp_path: Path) -> None:
+    """Tables of `screen` start with other columns, and spreadsheets write a byte order mark."""
+    file = tmp_path / "list.csv"
+    file.write_text("\ufeffcandidate,formula\n0,Na3Zr2Si2PO12\n1,NaZr2P3O12\n", encoding="utf-8")
+    assert read_formulas(file) == ["Na3Zr2Si2PO12", "NaZr2P3O12"]
+    file.write_text("# mine\nNa3Zr2Si2PO12, good\n\nNaZr2P3O12\n", encoding="utf-8")
+    assert read_formulas(file) == ["Na3Zr2Si2PO12", "NaZr2P3O12"]
