@@ -429,7 +429,8 @@ def _json(data: dict[str, Any]) -> str:
 
 def read_formulas(path: str | Path) -> Sequence[str]:
     """Read formulas from a file: one a line, the column ``formula`` of a CSV, or its first; ``#`` starts a comment."""
-    formulas, column = [], 0
+    formulas: list[str] = []
+    column = 0
     for line in Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines():
         cells = [cell.strip().strip('"') for cell in line.partition("#")[0].split(",")]
         names = [cell.lower() for cell in cells]
