@@ -138,3 +138,13 @@ def test_candidates_cover_primitive_and_compact_shapes() -> None:
         assert sum(charges[e] * n for e, n in size.composition.items()) == 0
         assert size.n_atoms == sum(size.composition.values())
         assert abs(np.linalg.det(size.supercell_matrix)) * 4 == pytest.approx(size.formula_units)
+
+
+@pytest.mark.parametrize(
+    "options", [{"formula_units": 100_000}, {"max_formula_units": 1e6, "tolerance": 0.0}, {"supercell": 100}]
+)
+def test_cells_beyond_any_memory_are_refused_at_once(options):
+    with pytest.raises(OrderingError, match="at most 500"):
+        ns.order_cell("Na3Zr2Si2PO12", **options)
+    with pytest.raises(OrderingError, match="at most 500"):
+        ns.candidate_supercells("Na3Zr2Si2PO12", max_formula_units=10_000)

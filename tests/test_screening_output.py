@@ -346,3 +346,11 @@ def test_command_refuses_in_one_line(
     assert code == 2
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+def test_the_result_never_replaces_the_candidates(tmp_path: Path) -> None:
+    path = tmp_path / "candidates.csv"
+    path.write_text("formula\nNa3Zr2Si2PO12\n")
+    with pytest.raises(ScreeningError, match="cannot take the result"):
+        screen(path, out=path, overwrite=True)
+    assert path.read_text() == "formula\nNa3Zr2Si2PO12\n"

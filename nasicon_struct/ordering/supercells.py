@@ -29,6 +29,8 @@ from nasicon_struct.ordering.stoichiometry import Stoichiometry, integer_counts
 
 #: Largest size tried when the size is chosen by itself, formula units.
 MAX_FORMULA_UNITS: Final = 40
+#: Largest size taken at all, formula units: some ten thousand sites, whose pair energies still fit into memory.
+LARGEST_FORMULA_UNITS: Final = 500
 #: Largest difference of an element, atoms per formula unit, that a size chosen by itself may have.
 TOLERANCE: Final = 0.02
 
@@ -104,6 +106,8 @@ def given_shape(model: SiteModel, supercell: Any) -> Shape:
             f"the supercell {matrix.tolist()} does not lead to lattice points of the parent, or has no volume; "
             "entries are whole numbers (or the centring's fractions)"
         )
+    units = abs(float(np.linalg.det(rows))) * model.formula_units
+    _refuse_beyond(units, f"the supercell {matrix.tolist()} holds, in formula units,")
     whole = np.rint(rows).astype(np.int64)
     return Shape(hermite_form(whole), _right_handed(whole))
 
@@ -116,9 +120,15 @@ def matrix_in_given_basis(model: SiteModel, shape: Shape) -> Matrix:
     return tuple(tuple(float(Fraction(int(x), index)) for x in row) for row in whole)
 
 
+def _refuse_beyond(units: Any, what: str) -> None:
+    if not units <= LARGEST_FORMULA_UNITS:
+        raise OrderingError(f"{what} {float(units):g}; at most {LARGEST_FORMULA_UNITS} are ordered here")
+
+
 def size_index(model: SiteModel, formula_units: Any) -> int:
     """Return the primitive cells that hold a number of formula units."""
     units = exact(formula_units, what="formula_units")
+    _refuse_beyond(units, "formula_units is")
     index = units / model.formula_units
     if units <= 0 or index.denominator != 1:
         step = model.formula_units
@@ -183,7 +193,9 @@ def candidate_supercells(
     if tolerance is not None and not tolerance >= 0:  # NaN too
         raise OrderingError(f"the tolerance is 0 or more per formula unit, got {tolerance}")
     model = site_model(average_cell(composition, parent=parent), oxidation_states=oxidation_states)
-    largest = int(exact(max_formula_units, what="max_formula_units") / model.formula_units)
+    most = exact(max_formula_units, what="max_formula_units")
+    _refuse_beyond(most, "max_formula_units is")
+    largest = int(most / model.formula_units)
     found = []
     for index in range(1, largest + 1):
         whole = integer_counts(model, index)
@@ -230,6 +242,7 @@ def choose_index(
         When no size up to ``max_formula_units`` does.
     """
     best: tuple[Fraction, int] | None = None
+    _refuse_beyond(max_formula_units, "max_formula_units is")
     for index in range(1, int(max_formula_units / model.formula_units) + 1):
         whole = integer_counts(model, index)
         if whole.error <= tolerance and not whole.warnings:

@@ -221,6 +221,8 @@ def write_screen(
     begun = time.perf_counter()
     path = Path(out)
     format_of(path)
+    if isinstance(candidates, str | Path) and Path(candidates).resolve() == path.resolve():
+        raise ScreeningError(f"{path} holds the candidates and cannot take the result; name another file")
     job = _Job(candidates, **options)
     store = Store(path, job.run, schema_of(job.known))
     finished = _finished(path, job) if resume else None
