@@ -19,7 +19,7 @@ from monty.json import MSONable
 
 from nasicon_struct import reference
 from nasicon_struct.errors import ChargeBalanceError, CompositionError
-from nasicon_struct.formula import ELEMENTS, exact, format_formula, parse_formula, without_rounding
+from nasicon_struct.formula import ELEMENTS, element_amounts, exact, format_formula, parse_formula
 
 if TYPE_CHECKING:
     from pymatgen.core.composition import Composition
@@ -189,31 +189,16 @@ def _amounts_of(obj: Any) -> dict[str, Fraction]:
         return parse_formula(obj)
     if isinstance(obj, NasiconComposition):
         return obj.amounts
-    composition = getattr(obj, "composition", obj)  # pymatgen Structure
-    if hasattr(composition, "get_el_amt_dict"):
-        composition = composition.get_el_amt_dict()
-    elif hasattr(obj, "get_chemical_symbols"):  # ASE Atoms
-        symbols = obj.get_chemical_symbols()
-        composition = {symbol: symbols.count(symbol) for symbol in dict.fromkeys(symbols)}
-    if not isinstance(composition, Mapping):
-        raise CompositionError(
-            f"expected a formula, a pymatgen Composition or Structure, or ASE Atoms, got {type(obj).__name__}"
-        )
     amounts = {}
-    for symbol, amount in composition.items():
-        if str(symbol) not in ELEMENTS:
-            raise CompositionError(
-                f"{str(symbol)[:20]!r} is no element symbol; symbols are written like Na, Zr, P"
-            )
-        value = exact(amount, what=f"amount of {symbol}")
-        if composition is not obj:
-            value = without_rounding(value)
+    for symbol, value in element_amounts(
+        obj, expected="a formula, a pymatgen Composition or Structure, or ASE Atoms"
+    ):
         if value < 0:
             raise CompositionError(
                 f"the amount of {symbol} is negative ({format_number(value)}); amounts are 0 or more"
             )
         if value:
-            amounts[str(symbol)] = value
+            amounts[symbol] = value
     if not amounts:
         raise CompositionError("the composition is empty; give a formula such as 'Na3Zr2Si2PO12'")
     return amounts

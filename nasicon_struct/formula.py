@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Rational
-from typing import Final
+from typing import Any, Final
 
 from nasicon_struct.errors import CompositionError
 
@@ -32,6 +32,7 @@ _PERIODIC_TABLE: Final = """
 """
 #: Symbols of the elements 1 to 118 in order of atomic number.
 ELEMENTS: Final = tuple(_PERIODIC_TABLE.split())
+_KNOWN: Final = frozenset(ELEMENTS)
 _SYMBOLS: Final = frozenset(ELEMENTS)
 _OPEN: Final = {"(": ")", "[": "]", "{": "}"}
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:/\d+)?", re.ASCII)
@@ -76,6 +77,34 @@ def without_rounding(amount: Fraction) -> Fraction:
         return amount
     simple = amount.limit_denominator(100)
     return simple if abs(simple - amount) <= abs(amount) * Fraction(2, 1_000_000) else amount
+
+
+def element_amounts(obj: Any, *, expected: str) -> Iterator[tuple[str, Fraction]]:
+    """Yield the elements and exact amounts of a pymatgen or ASE object, or of a mapping.
+
+    Amounts of an object are freed from the rounding of its occupancies (:func:`without_rounding`); those of a
+    mapping count as given. ``expected`` names what the caller takes, for the error.
+
+    Raises
+    ------
+    CompositionError
+        If the object is none of these, an element is unknown, or an amount is no number.
+    """
+    composition = getattr(obj, "composition", obj)  # pymatgen Structure or entry
+    if hasattr(composition, "get_el_amt_dict"):
+        composition = composition.get_el_amt_dict()
+    elif hasattr(obj, "get_chemical_symbols"):  # ASE Atoms
+        symbols = obj.get_chemical_symbols()
+        composition = {symbol: symbols.count(symbol) for symbol in dict.fromkeys(symbols)}
+    if not isinstance(composition, Mapping):
+        raise CompositionError(f"expected {expected}, got {type(obj).__name__}")
+    for symbol, value in composition.items():
+        if str(symbol) not in _KNOWN:
+            raise CompositionError(
+                f"{str(symbol)[:20]!r} is no element symbol; symbols are written like Na, Zr, P"
+            )
+        amount = exact(value, what=f"amount of {symbol}")
+        yield str(symbol), amount if composition is obj else without_rounding(amount)
 
 
 def _show(text: object, limit: int = 60) -> str:

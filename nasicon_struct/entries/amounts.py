@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from nasicon_struct.errors import CompositionError
-from nasicon_struct.formula import ELEMENTS, exact, format_formula, parse_formula, without_rounding
-
-_SYMBOLS = frozenset(ELEMENTS)
+from nasicon_struct.formula import element_amounts, format_formula, parse_formula
 
 
 @functools.lru_cache(maxsize=65536)
@@ -45,32 +43,17 @@ def amounts_of(obj: Any) -> dict[str, Fraction]:
     amounts = getattr(obj, "amounts", None)
     if isinstance(amounts, Mapping):
         return dict(amounts)
-    composition = getattr(obj, "composition", obj)
-    if hasattr(composition, "get_el_amt_dict"):
-        composition = composition.get_el_amt_dict()
-    elif hasattr(obj, "get_chemical_symbols"):
-        symbols = obj.get_chemical_symbols()
-        composition = {symbol: symbols.count(symbol) for symbol in dict.fromkeys(symbols)}
-    if not isinstance(composition, Mapping):
-        raise CompositionError(
-            "expected a formula, a CIF path, a pymatgen Composition, Structure or entry, ASE Atoms or a "
-            f"mapping, got {type(obj).__name__}"
-        )
     result: dict[str, Fraction] = {}
-    for symbol, value in composition.items():
-        if str(symbol) not in _SYMBOLS:
-            raise CompositionError(
-                f"{str(symbol)[:20]!r} is no element symbol; symbols are written like Na, Zr, P"
-            )
-        amount = exact(value, what=f"amount of {symbol}")
-        if composition is not obj:
-            amount = without_rounding(amount)
+    for symbol, amount in element_amounts(
+        obj,
+        expected="a formula, a CIF path, a pymatgen Composition, Structure or entry, ASE Atoms or a mapping",
+    ):
         if amount < 0:
             raise CompositionError(
                 f"the amount of {symbol} is negative ({float(amount):g}); amounts are 0 or more"
             )
         if amount:
-            result[str(symbol)] = amount
+            result[symbol] = amount
     if not result:
         raise CompositionError("the composition is empty; give at least one element")
     return result
