@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import pattern_simulator
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Structure
 
 from nasicon_struct import reference
 from nasicon_struct.diffraction import PowderPattern, calculate_reflections
@@ -101,16 +101,6 @@ def absolute_scale(structure: Structure, reflections: Any) -> float:
     return total * lorentz / structure.volume**2 / strongest.intensity
 
 
-def zirconia() -> Structure:
-    """Baddeleyite, C. J. Howard, R. J. Hill, B. E. Reichert, Acta Cryst. B44 (1988) 116."""
-    return Structure.from_spacegroup(
-        "P2_1/c",
-        Lattice.monoclinic(5.1505, 5.2116, 5.3173, 99.230),
-        ["Zr", "O", "O"],
-        [[0.2754, 0.0395, 0.2083], [0.0700, 0.3317, 0.3447], [0.4496, 0.7569, 0.4792]],
-    )
-
-
 class Library:
     """Line lists and cells of one set."""
 
@@ -120,7 +110,7 @@ class Library:
         subramanian, xun = (load_parent(k).structure for k in ("subramanian1985", "xun2025_s2"))
         self.r = [lines_of(s, "hexagonal") for s in ((boilot,) if training else (boilot, nzp))]
         self.m = [lines_of(s, "monoclinic") for s in ((subramanian,) if training else (subramanian, xun))]
-        self.zro2 = lines_of(zirconia(), "own")
+        self.zro2 = lines_of(pattern_simulator.baddeleyite(), "own")
         self.zro2_cell = (5.1505, 5.2116, 5.3173, 99.230)
         self.m_cells: list[tuple[float, float, float, float]] = []
         self.r_cells: list[tuple[float, float]] = []

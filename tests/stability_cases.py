@@ -10,6 +10,7 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
 
 from nasicon_struct.entries.amounts import reduced
+from nasicon_struct.formula import parse_formula
 
 #: Na is always there: it is the element that is exchanged.
 POOL = ("Na", "O", "P", "S", "Zr", "Si", "Sb", "Sc")
@@ -171,3 +172,14 @@ def pymatgen_would_say(rows: list[tuple[float, float]], amount: float) -> list[t
             seen.pop()
         seen.append((mu, exchanged))
     return seen
+
+
+def atoms_of(side: str) -> dict[str, Fraction]:
+    """Return the exact atoms on one side of a printed reaction."""
+    total: dict[str, Fraction] = {}
+    for term in side.split(" + "):
+        head, _, tail = term.partition(" ")
+        amount, formula = (Fraction(head), tail) if tail else (Fraction(1), head)
+        for symbol, number in parse_formula(formula).items():
+            total[symbol] = total.get(symbol, Fraction(0)) + amount * number
+    return total

@@ -10,11 +10,10 @@ import pytest
 from pymatgen.analysis.interface_reactions import GrandPotentialInterfacialReactivity, InterfacialReactivity
 from pymatgen.analysis.phase_diagram import GrandPotentialPhaseDiagram, PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
-from stability_cases import Case, random_case
+from stability_cases import Case, atoms_of, random_case
 
 from nasicon_struct.entries import EntrySet, as_entry_set
 from nasicon_struct.errors import StabilityError
-from nasicon_struct.formula import parse_formula
 from nasicon_struct.interface import InterfaceReactions, interface_reactions, interface_table
 from nasicon_struct.stability import lp
 
@@ -141,7 +140,7 @@ def compare_with_pymatgen(
 def check_reactions(found: InterfaceReactions, case: Case) -> None:
     """Every printed reaction balances within its six digits, and its products are those listed."""
     for kink in found.kinks:
-        left, right = (side_atoms(side) for side in kink.reaction.split(" -> "))
+        left, right = (atoms_of(side) for side in kink.reaction.split(" -> "))
         scale = float(sum(left.values()))
         for symbol in left.keys() | right.keys():
             difference = float(left.get(symbol, Fraction(0)) - right.get(symbol, Fraction(0)))
@@ -149,16 +148,6 @@ def check_reactions(found: InterfaceReactions, case: Case) -> None:
         assert sum(part.atomic_fraction for part in kink.products) == pytest.approx(1.0, abs=1e-9), case
         assert kink.energy_ev_per_atom <= kink.mutual_energy_ev_per_atom + 1e-9, case
         assert kink.mutual_energy_ev_per_atom <= 1e-9, case
-
-
-def side_atoms(side: str) -> dict[str, Fraction]:
-    total: dict[str, Fraction] = {}
-    for term in side.split(" + "):
-        head, _, tail = term.partition(" ")
-        amount, formula = (Fraction(head), tail) if tail else (Fraction(1), head)
-        for symbol, number in parse_formula(formula).items():
-            total[symbol] = total.get(symbol, Fraction(0)) + amount * number
-    return total
 
 
 @pytest.mark.parametrize("block", range(2))

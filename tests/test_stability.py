@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import pytest
 from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.core import Composition, Element
+from stability_cases import atoms_of
 
 from nasicon_struct.entries import load_entries
 from nasicon_struct.errors import StabilityError
@@ -122,17 +122,6 @@ TARGETS = [
     "ZrO2",
     "Na3Sb",
 ]
-
-
-def atoms_of(side: str) -> dict[str, Fraction]:
-    """Return the exact atoms on one side of a printed reaction."""
-    total: dict[str, Fraction] = {}
-    for term in side.split(" + "):
-        head, _, tail = term.partition(" ")
-        amount, formula = (Fraction(head), tail) if tail else (Fraction(1), head)
-        for symbol, number in parse_formula(formula).items():
-            total[symbol] = total.get(symbol, Fraction(0)) + amount * number
-    return total
 
 
 def assert_balanced(reaction: str) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from nasicon_struct.cli.common import echo_json, echo_table, json_option
+from nasicon_struct.cli.common import (
+    coordinates_option,
+    echo_json,
+    echo_table,
+    json_option,
+    lattice_option,
+    parent_option,
+)
 
 CELL_KEYS = ("a_ang", "b_ang", "c_ang", "alpha_deg", "beta_deg", "gamma_deg")
 
@@ -74,21 +81,9 @@ def _summary(cell: Any, out: Path | None) -> dict[str, Any]:
     epilog=EPILOG,
 )
 @click.argument("formula")
-@click.option("--parent", default="xun2025_s2", show_default=True, help="Published cell to start from.")
-@click.option(
-    "--coordinates",
-    type=click.Choice(["refined", "prototype"]),
-    default="refined",
-    show_default=True,
-    help="Atomic positions: the parent's as printed, or those of a sane published structure.",
-)
-@click.option(
-    "--lattice",
-    type=click.Choice(["refined", "predicted"]),
-    default="refined",
-    show_default=True,
-    help="Cell parameters: the parent's, or predicted for the composition.",
-)
+@parent_option
+@coordinates_option
+@lattice_option
 @click.option(
     "--na-distribution",
     type=click.Choice(["refined", "uniform"]),

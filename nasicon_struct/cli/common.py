@@ -11,6 +11,24 @@ import click
 from nasicon_struct.plain import plain
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+#: The published cell of a composition, and what is kept of it.
+parent_option = click.option(
+    "--parent", default="xun2025_s2", show_default=True, help="Published cell to start from."
+)
+coordinates_option = click.option(
+    "--coordinates",
+    type=click.Choice(["refined", "prototype"]),
+    default="refined",
+    show_default=True,
+    help="Atomic positions: the parent's as printed, or those of a sane published structure.",
+)
+lattice_option = click.option(
+    "--lattice",
+    type=click.Choice(["refined", "predicted"]),
+    default="refined",
+    show_default=True,
+    help="Cell parameters: the parent's, or predicted for the composition.",
+)
 
 
 def echo_json(value: Any) -> None:

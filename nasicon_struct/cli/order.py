@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasicon_struct.cli.common import echo_json, json_option
+from nasicon_struct.cli.common import (
+    coordinates_option,
+    echo_json,
+    json_option,
+    lattice_option,
+    parent_option,
+)
 from nasicon_struct.cli.order_output import print_cells, print_sizes, relaxation_summary, summary
 from nasicon_struct.errors import NasiconError
 
@@ -36,21 +42,9 @@ Whole atoms for DFT, with bond lengths that a machine-learned potential has mend
 
 @click.command(epilog=EPILOG)
 @click.argument("target", metavar="FORMULA|CIF")
-@click.option("--parent", default="xun2025_s2", show_default=True, help="Published cell to start from.")
-@click.option(
-    "--coordinates",
-    type=click.Choice(["refined", "prototype"]),
-    default="refined",
-    show_default=True,
-    help="Atomic positions: the parent's as printed, or those of a sane published structure.",
-)
-@click.option(
-    "--lattice",
-    type=click.Choice(["refined", "predicted"]),
-    default="refined",
-    show_default=True,
-    help="Cell parameters: the parent's, or predicted for the composition.",
-)
+@parent_option
+@coordinates_option
+@lattice_option
 @click.option(
     "--formula-units",
     type=int,

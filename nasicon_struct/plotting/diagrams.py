@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasicon_struct.errors import StabilityError
-from nasicon_struct.plotting.labels import place_labels, subscripted
+from nasicon_struct.plotting.labels import list_in_corner, place_labels, subscripted
 from nasicon_struct.plotting.windows import new_axes
 from nasicon_struct.stability.diagram import PotentialDiagram, TernaryHull
 
@@ -133,17 +133,7 @@ def plot_potential_diagram(diagram: PotentialDiagram, ax: Axes | None = None) ->
                 outside.append((tuple(centre), str(len(listed))))
     lines = [f"{k}  {name}" for k, name in enumerate(listed, 1)]
     lines += [f"white: phases without {diagram.third_element}"]
-    axes.text(
-        0.98,
-        0.98,
-        "\n".join(lines),
-        transform=axes.transAxes,
-        ha="right",
-        ma="left",
-        va="top",
-        fontsize=7,
-        linespacing=1.4,
-    )
+    list_in_corner(axes, lines, fontsize=7)
     place_labels(
         axes,
         [centre for centre, _ in outside],

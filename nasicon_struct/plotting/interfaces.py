@@ -8,9 +8,9 @@ import numpy as np
 
 from nasicon_struct.interface.maps import InterfaceMap
 from nasicon_struct.interface.reactions import InterfaceReactions
-from nasicon_struct.plotting.labels import letter, place_labels, subscripted, voltage_label
+from nasicon_struct.plotting.labels import letter, list_in_corner, place_labels, subscripted, voltage_label
 from nasicon_struct.plotting.windows import new_axes
-from nasicon_struct.stability.case import ION_CHARGES
+from nasicon_struct.stability.inputs import ION_CHARGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,17 +45,7 @@ def plot_interface(result: InterfaceReactions, ax: Axes | None = None, *, max_li
         names = " + ".join(subscripted(part.formula) for part in result.kinks[k].products)
         lines.append(f"{letter(number)}  {names}")
     if lines:
-        axes.text(
-            0.98,
-            0.98,
-            "\n".join(lines),
-            transform=axes.transAxes,
-            ha="right",
-            ma="left",
-            va="top",
-            fontsize=7.5,
-            linespacing=1.4,
-        )
+        list_in_corner(axes, lines, fontsize=7.5)
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
     low = min(y, default=0.0)
     span = max(-low, 1.0)

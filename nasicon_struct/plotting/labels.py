@@ -22,6 +22,21 @@ def letter(number: int) -> str:
     return (letter(head - 1) if head else "") + _LETTERS[tail]
 
 
+def list_in_corner(axes: Any, lines: Sequence[str], *, fontsize: float) -> None:
+    """Write lines into the upper right corner of the axes."""
+    axes.text(
+        0.98,
+        0.98,
+        "\n".join(lines),
+        transform=axes.transAxes,
+        ha="right",
+        ma="left",
+        va="top",
+        fontsize=fontsize,
+        linespacing=1.4,
+    )
+
+
 def voltage_label(ion: str, charge: int = 1) -> str:
     """Return the label of a voltage axis."""
     return f"Voltage (V vs {ion}/{ion}$^{{{'+' if charge == 1 else f'{charge}+'}}}$)"

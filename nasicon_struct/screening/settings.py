@@ -16,7 +16,7 @@ from nasicon_struct import reference
 from nasicon_struct.entries import EntrySet, as_entry_set
 from nasicon_struct.entries.sources import entry_source
 from nasicon_struct.errors import ScreeningError
-from nasicon_struct.stability.case import ION_CHARGES
+from nasicon_struct.stability.inputs import ION_CHARGES
 from nasicon_struct.units import ROOM_TEMPERATURE_K
 
 #: Packages whose version may change a number.

@@ -12,7 +12,7 @@ from nasicon_struct.entries import EntrySet, as_entry_set
 from nasicon_struct.errors import NasiconError, StabilityError
 from nasicon_struct.screening.judge import Judgement
 from nasicon_struct.stability import StabilityWindow, stability_window
-from nasicon_struct.stability.case import ION_CHARGES
+from nasicon_struct.stability.inputs import ION_CHARGES
 from nasicon_struct.stability.system import System
 
 #: Columns of numbers, in the order of :attr:`StabilityRows.numbers`.

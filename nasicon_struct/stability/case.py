@@ -11,7 +11,6 @@ from typing import Any, Final
 from nasicon_struct.entries import EntrySet, amounts_of, as_entry_set, formula_unit
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.stability import simplex
-from nasicon_struct.stability.inputs import ION_CHARGES as ION_CHARGES
 from nasicon_struct.stability.inputs import element_symbol, finite_number, ion_charge
 from nasicon_struct.stability.profile import SLOPE_TOLERANCE_EV, Plateau, plateaus
 from nasicon_struct.stability.reactions import reaction
