@@ -96,9 +96,9 @@ def anneal_mixed(  # type: ignore[no-untyped-def]
 ):
     """Minimise w_energy * E + w_refined * misplaced atoms + w_random * error; ``best`` receives the best order.
 
-    The temperature falls linearly on a logarithmic scale from ``hot`` to ``cold`` in 100 blocks. ``weight``
-    holds cumulative 32-bit thresholds for choosing a group. Returns the best value relative to the start's
-    energy.
+    The temperature falls as the square of the share of the walk that is left, from ``hot`` + ``cold`` to ``cold``,
+    in 100 blocks. ``weight`` holds cumulative 32-bit thresholds for choosing a group. Returns the best value
+    relative to the start's energy.
     """
     blocks = 100
     error = randomness(pairs, size, target, points, point_size, point_target)

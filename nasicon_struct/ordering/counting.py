@@ -8,7 +8,6 @@ is a distribution of cycles over species with given numbers of atoms.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -57,14 +56,6 @@ def _colourings(kinds: Iterable[tuple[_Cycle, int]], counts: tuple[int, ...]) ->
                         merged[rest] = merged.get(rest, 0) + n
             ways = merged
     return ways.get((0,) * len(counts), 0)
-
-
-def _multinomial(counts: Iterable[int]) -> int:
-    total, ways = 0, 1
-    for n in counts:
-        total += n
-        ways *= math.comb(total, n)
-    return ways
 
 
 class _Fixed:
