@@ -127,7 +127,8 @@ def write_atomically(path: Path, record: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def _work(task: dict[str, Any]) -> str:
+def relax_start(task: dict[str, Any]) -> str:
+    """Relax one starting structure, write its result, and return a line on it."""
     warnings.filterwarnings("ignore")
     from ase.io import read
 
@@ -249,7 +250,7 @@ def main(
     click.echo(f"{len(tasks)} relaxations to do")
     context = multiprocessing.get_context("spawn")
     with context.Pool(workers) as pool:
-        for number, text in enumerate(pool.imap_unordered(_work, tasks), start=1):
+        for number, text in enumerate(pool.imap_unordered(relax_start, tasks), start=1):
             click.echo(f"[{number}/{len(tasks)}] {text}")
 
 

@@ -63,14 +63,13 @@ PROTOTYPES: tuple[
 )
 
 
-@click.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the CIFs.")
-def main(out: Path) -> None:
-    """Write one CIF per compound and PROVENANCE.csv."""
+def write_prototypes(out: Path) -> list[str]:
+    """Write one CIF per compound and PROVENANCE.csv into a folder; return a line per compound."""
     from ase.io import write
     from ase.spacegroup import crystal
 
     out.mkdir(parents=True, exist_ok=True)
+    lines = []
     with (out / "PROVENANCE.csv").open("w", encoding="utf-8", newline="") as handle:
         table = csv.writer(handle, lineterminator="\n")
         table.writerow(("file", "formula", "natoms", "spacegroup", "citation"))
@@ -80,9 +79,18 @@ def main(out: Path) -> None:
             formula = atoms.get_chemical_formula(mode="reduce")
             write(out / f"{name}.cif", atoms)
             table.writerow((f"{name}.cif", formula, len(atoms), number, source))
-            click.echo(
+            lines.append(
                 f"{name}: {formula}, {len(atoms)} atoms, {atoms.get_volume() / len(atoms):.2f} Å^3 per atom"
             )
+    return lines
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the CIFs.")
+def main(out: Path) -> None:
+    """Write one CIF per compound and PROVENANCE.csv."""
+    for line in write_prototypes(out):
+        click.echo(line)
 
 
 if __name__ == "__main__":
