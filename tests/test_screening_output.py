@@ -323,6 +323,28 @@ def test_command_shows_rows(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert json.loads(text)["na"] == "Na per O12"
 
 
+def test_command_fails_when_no_candidate_can_be_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file, out = tmp_path / "c.csv", tmp_path / "r.csv"
+    file.write_text("id,formula\n1,first\n2,NaXx\n3,\n")
+    code, text, err = run(capsys, "screen", str(file))
+    assert (code, err.count("\n")) == (1, 1)
+    assert "cannot read any of the 3 candidates" in err
+    assert "- cannot read the formula 'NaXx' at character 3" in text
+    code, text, err = run(capsys, "screen", str(file), "--out", str(out), "--json")
+    assert (code, json.loads(text)["counts"]["unreadable"]) == (1, 3)
+    assert len(read_screen(out)) == 3
+    code, text, _ = run(capsys, "screen", str(file), "--json", "--limit", "1")
+    assert (code, len(json.loads(text)["rows"])) == (1, 1)
+    # One that can be read is enough, even where the rows shown hold it not; so is none at all.
+    file.write_text("formula\nfirst\nNaCl\n")
+    code, text, err = run(capsys, "screen", str(file), "--sort", "candidate", "--top", "1")
+    assert (code, err) == (0, "")
+    assert "first" in text
+    assert run(capsys, "screen", str(file), "--limit", "0")[0] == 0
+
+
 @pytest.mark.parametrize(
     "argv",
     [

@@ -35,6 +35,7 @@ _SHORT: Final = (
     "literature_sigma_s_per_cm",
 )
 _SHOWN_ROWS: Final = 20
+_CELL_LENGTH: Final = 300
 
 
 @click.command(epilog=EPILOG)
@@ -107,6 +108,7 @@ def command(
     """Judge every candidate: charge balance, sites, phase, stability window, nearest measured conductivity.
 
     A million candidates take a minute or so. Each gets one row; a rejected one keeps its row and its reason.
+    The exit code is 1 when not one of them can be read as a formula.
     """
     if list_columns:
         _list_columns(as_json=as_json)
@@ -124,9 +126,15 @@ def command(
     what = _candidates(candidates, space, template, values)
     with _executor(dask) as executor:
         if out is not None:
-            _write(what, out, options | {"executor": executor}, as_json=as_json)
+            counts = _write(what, out, options | {"executor": executor}, as_json=as_json)
         else:
-            _show(what, options | {"executor": executor}, as_json=as_json)
+            counts = _show(what, options | {"executor": executor}, as_json=as_json)
+    total = sum(counts.values())
+    if total and counts["unreadable"] == total:
+        which = "the candidate" if total == 1 else f"any of the {total} candidates"
+        remedy = "" if candidates is None else ", and --formula-column names another column"
+        click.echo(f"error: cannot read {which} as a formula; the column reason says why{remedy}", err=True)
+        click.get_current_context().exit(1)
 
 
 def _candidates(file: Path | None, space: Path | None, template: str | None, values: tuple[str, ...]) -> Any:
@@ -175,39 +183,69 @@ def _executor(address: str | None) -> Iterator[Any]:
         yield client.get_executor()
 
 
-def _write(what: Any, out: Path, options: dict[str, Any], *, as_json: bool) -> None:
+def _write(what: Any, out: Path, options: dict[str, Any], *, as_json: bool) -> dict[str, int]:
+    """Write the result; returns the candidates by status."""
     from nasicon_struct.screening import write_screen
 
     done = write_screen(what, out, **options)
     if as_json:
         found = {k: v for k, v in done.as_dict().items() if not k.startswith("@")}
         echo_json(found)
-        return
+        return done.counts
     counts = ", ".join(f"{count} {status}" for status, count in done.counts.items())
     click.echo(f"{done.candidates} candidates: {counts}")
     if done.resumed:
         click.echo(f"{done.resumed} of them were judged before")
     click.echo(f"{done.rows} rows in {done.out}; how they were made is in {done.out}.manifest.json")
+    return done.counts
 
 
-def _show(what: Any, options: dict[str, Any], *, as_json: bool) -> None:
-    from nasicon_struct.screening import screen
+def _show(what: Any, options: dict[str, Any], *, as_json: bool) -> dict[str, int]:
+    """Print the result; returns the candidates by status."""
+    from nasicon_struct.screening.run import screen_in_memory
 
     if options.pop("resume") | options.pop("overwrite"):
         raise click.UsageError("--resume and --overwrite go with --out")
-    if options["columns"] is None and not as_json:
-        options["columns"] = [*_SHORT, *(["pareto_rank"] if options["pareto"] else [])]
-    table = screen(what, **options)
+    short = options["columns"] is None and not as_json
+    if short:
+        options["columns"] = [*_SHORT, *(["pareto_rank"] if options["pareto"] else []), "input", "reason"]
+    table, counts = screen_in_memory(what, **options)
     if as_json:
         echo_json({"rows": table.to_dict(orient="records")})
-        return
+        return counts
     from tabulate import tabulate
 
-    first = table if options["top"] else table.head(_SHOWN_ROWS)
-    rows = [["-" if _missing(value) else value for value in row] for row in first.astype(object).to_numpy()]
-    click.echo(tabulate(rows, headers=list(table.columns), floatfmt=".4g"))
+    first = (table if options["top"] else table.head(_SHOWN_ROWS)).astype(object)
+    reasons: list[str] = []
+    if short:
+        # What cannot be read has no formula: show what was given, and say below what is wrong.
+        first["formula"] = [
+            given if _missing(formula) else formula
+            for formula, given in zip(first["formula"], first["input"], strict=True)
+        ]
+        reasons = [str(reason) for reason in first["reason"] if reason]
+        first = first.drop(columns=["input", "reason"])
+    rows = [[_cell(value) for value in row] for row in first.to_numpy()]
+    sides = ["right" if kind.kind in "fiu" else "left" for kind in table[first.columns].dtypes]
+    headers = list(first.columns)
+    click.echo(tabulate(rows, headers=headers, disable_numparse=True, colalign=sides if rows else None))
     if len(first) < len(table):
         click.echo(f"... and {len(table) - len(first)} more; write all with --out")
+    for reason in reasons[:_SHOWN_ROWS]:
+        click.echo(f"- {reason}")
+    if len(reasons) > _SHOWN_ROWS:
+        click.echo(f"- ... and {len(reasons) - _SHOWN_ROWS} more; see --columns formula,reason")
+    return counts
+
+
+def _cell(value: Any) -> str:
+    """Return a cell that fits on a screen: four digits of a number, the beginning of a text."""
+    if _missing(value):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = " ".join(str(value).split())
+    return f"{text[:_CELL_LENGTH]}..." if len(text) > _CELL_LENGTH else text
 
 
 def _missing(value: Any) -> bool:

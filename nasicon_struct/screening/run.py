@@ -185,11 +185,16 @@ def screen(
         return read_screen(out)
     if resume or overwrite:
         raise ScreeningError("resume and overwrite need a file; give out")
+    return screen_in_memory(candidates, **options)[0]
+
+
+def screen_in_memory(candidates: Any, **options: Any) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return the table of :func:`screen` and how many of all candidates, shown or not, have which status."""
     job = _Job(candidates, **options)
     parts = MemoryParts()
     job.compute(parts)
     tables = list(blocks(parts, job.view, job.known))
-    return to_dataframe(tables, job.shown_schema())
+    return to_dataframe(tables, job.shown_schema()), _counts(parts)
 
 
 def write_screen(
