@@ -12,8 +12,11 @@ from typing import Final
 from monty.json import MSONable
 
 from nasicon_struct import reference
+from nasicon_struct.entries import entry_source, list_entry_sources
 from nasicon_struct.errors import ReferenceDataError
 
+#: Folder of the energies: behind an answer stand those of one level, not all that the folder holds.
+_ENERGIES: Final = "entries/"
 #: Task (named as its subcommand) -> patterns of the data files behind its answers.
 USES: Final[dict[str, tuple[str, ...]]] = {
     "check": ("tables/oxidation_states.csv",),
@@ -135,14 +138,18 @@ class Citation(MSONable):
         return f"@{'software' if self.kind == 'package' else 'misc'}{{{_bibkey(self.key)},\n{body}\n}}"
 
 
-def cite(*what: str) -> list[Citation]:
+def cite(*what: str, source: str | None = None) -> list[Citation]:
     """List what to cite for an answer: the package, the data behind it, the software.
 
     Parameters
     ----------
     *what : str
-        Tasks, named as the subcommands (``"phase"``, ``"window"``, ...), or keys of
-        ``structures/SOURCES.toml`` (``"xun2025_s2"``); without any, everything.
+        Tasks, named as the subcommands (``"phase"``, ``"window"``, ...), keys of
+        ``structures/SOURCES.toml`` (``"xun2025_s2"``), or levels of energy (``"chgnet-r2scan"``); without any,
+        everything.
+    source : str, optional, keyword-only
+        Level of the energies behind the tasks, see :func:`nasicon_struct.list_entry_sources`; without one, those
+        that are used when none is named.
 
     Returns
     -------
@@ -152,29 +159,45 @@ def cite(*what: str) -> list[Citation]:
     Raises
     ------
     ReferenceDataError
-        If a name is neither a task nor a key.
+        If a name is neither a task nor a key nor a level.
+    EntriesError
+        If there is no such level.
 
     Examples
     --------
     >>> [c.key for c in cite("check")]
     ['nasicon_struct', 'oxidation_states']
+    >>> [c.key for c in cite("window", source="mp2019-gga") if "gga" in c.key]
+    ['mp2019-gga']
     """
     sources = reference.list_sources()
     keys = {entry.key for entry in sources}
+    described = list_entry_sources()
+    levels = {level.name for level in described}
+    default = [level.name for level in described if level.default_for]
+    energies = _energy_files(*(default if source is None else [source]))
     wanted: set[str] = set()
     tasks: set[str] = set()
-    for name in what or ("design",):
+    if not what:
+        tasks, wanted = set(USES), keys
+        if source is not None:
+            wanted = {s.key for s in sources if not s.file.startswith(_ENERGIES) or s.file in energies}
+    for name in what:
         if name in USES:
             tasks.add(name)
-            wanted |= {s.key for s in sources if any(fnmatch(s.file, pattern) for pattern in USES[name])}
+            used = (s for s in sources if not s.file.startswith(_ENERGIES) or s.file in energies)
+            wanted |= {s.key for s in used if any(fnmatch(s.file, pattern) for pattern in USES[name])}
         elif name in keys:
             wanted.add(name)
+        elif name in levels:
+            files = _energy_files(name)
+            wanted |= {s.key for s in sources if s.file in files}
         else:
-            known = [*USES, *sorted(keys)]
+            known = [*USES, *sorted(keys | levels)]
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or list(USES)
             raise ReferenceDataError(
-                f"nothing to cite is called {name!r}; give a task or a key of SOURCES.toml, such as "
-                + ", ".join(near)
+                f"nothing to cite is called {name!r}; give a task, a level of energy or a key of SOURCES.toml, "
+                "such as " + ", ".join(near)
             )
     found = [
         Citation(
@@ -207,6 +230,18 @@ def cite(*what: str) -> list[Citation]:
 def to_bibtex(citations: Iterable[Citation]) -> str:
     """Return BibTeX entries, separated by blank lines."""
     return "\n\n".join(citation.to_bibtex() for citation in citations)
+
+
+def _energy_files(*names: str) -> set[str]:
+    """Return the files of some levels, and of those that their errors are judged by."""
+    found: set[str] = set()
+    for name in names:
+        level = entry_source(name)
+        found |= {f"{_ENERGIES}{file}" for file in level.files}
+        judge = getattr(level, "held_against", "")
+        if judge:
+            found |= {f"{_ENERGIES}{file}" for file in entry_source(judge).files}
+    return found
 
 
 def _papers(file: str) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from nasicon_struct.citations import USES, Citation, cite, to_bibtex
 from nasicon_struct.cli import COMMANDS, main
 from nasicon_struct.cli.cite import command
 from nasicon_struct.cli.completion import command as completion
-from nasicon_struct.errors import ReferenceDataError
+from nasicon_struct.entries import default_source, entry_source
+from nasicon_struct.errors import EntriesError, ReferenceDataError
 
 
 def test_everything_is_cited() -> None:
@@ -31,11 +32,29 @@ def test_each_task_has_data(task: str) -> None:
 
 def test_keys_tasks_and_errors() -> None:
     assert [c.key for c in cite("xun2025_s2")] == ["nasicon_struct", "xun2025_s2"]
-    assert "mp2019-gga" in [c.key for c in cite("window")]
     papers = next(c for c in cite("phase") if c.key == "literature_phases").papers
     assert len(papers) > 5
     with pytest.raises(ReferenceDataError, match="window"):
         cite("windows")
+
+
+@pytest.mark.parametrize("task", ["window", "interface", "screen", "design"])
+def test_energies_are_those_of_the_level_used(task: str) -> None:
+    files = {entry.key: entry.file for entry in reference.list_sources()}
+
+    def energies(*what: str, source: str | None = None) -> set[str]:
+        held = [files[c.key] for c in cite(*what, source=source) if c.kind == "data"]
+        return {file.removeprefix("entries/") for file in held if file.startswith("entries/")}
+
+    default = entry_source(default_source("Na3Zr2Si2PO12"))
+    judge = getattr(default, "held_against", "")
+    judged_by = set(entry_source(judge).files) if judge else set()
+    assert energies(task) == set(default.files) | judged_by
+    assert energies(task) == energies(task, source=default.name) == energies(default.name)
+    assert energies(task, source="mp2019-gga") == {"mp2019-gga.csv"} == energies("mp2019-gga-mp2020")
+    assert energies(source="mp2019-gga") == {"mp2019-gga.csv"}
+    with pytest.raises(EntriesError, match="mp2019-gga"):
+        cite(task, source="mp2019")
 
 
 def test_round_trip_and_bibtex() -> None:
@@ -54,9 +73,12 @@ def test_command() -> None:
     runner = CliRunner()
     shown = runner.invoke(command, ["window"])
     assert shown.exit_code == 0
-    assert "https://doi.org/10.1038/s41524-020-00362-y" in shown.output
+    assert "https://doi.org/10.1038/s41524-025-01796-y" in shown.output
+    assert "mp2019-gga" not in shown.output
+    assert (
+        "@misc{mp2019-gga" in runner.invoke(command, ["window", "--source", "mp2019-gga", "--bibtex"]).output
+    )
     assert json.loads(runner.invoke(command, ["--json"]).output)[0]["key"] == "nasicon_struct"
-    assert "@misc{mp2019-gga" in runner.invoke(command, ["window", "--bibtex"]).output
     assert "    - " in runner.invoke(command, ["phase", "--papers"]).output
 
 

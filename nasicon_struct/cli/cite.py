@@ -12,6 +12,7 @@ EPILOG = """\b
 Examples:
   nasicon-struct cite
   nasicon-struct cite phase window
+  nasicon-struct cite window --source mp2019-gga
   nasicon-struct cite xun2025_s2 mp2019-gga --bibtex > data.bib
   nasicon-struct cite phase --papers
 """
@@ -19,18 +20,23 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("what", metavar="[TASK|KEY]...", nargs=-1)
+@click.option(
+    "--source",
+    metavar="NAME",
+    help="Energies behind the answer, by name [default: those used when none are named].",
+)
 @click.option("--bibtex", is_flag=True, help="Print BibTeX entries.")
 @click.option("--papers", is_flag=True, help="Also list the papers behind each row of the tables.")
 @json_option
-def command(what: tuple[str, ...], bibtex: bool, papers: bool, as_json: bool) -> None:
+def command(what: tuple[str, ...], source: str | None, bibtex: bool, papers: bool, as_json: bool) -> None:
     """List what to cite for the data and software behind an answer.
 
-    TASK is a subcommand (check, build, phase, window, ...), KEY a key of structures/SOURCES.toml; without
-    any, everything is listed.
+    TASK is a subcommand (check, build, phase, window, ...), KEY a key of structures/SOURCES.toml or a level of
+    energy as in window --list-sources; without any, everything is listed.
     """
     from nasicon_struct.citations import cite, to_bibtex
 
-    found = cite(*what)
+    found = cite(*what, source=source)
     if as_json:
         echo_json([asdict(citation) for citation in found])
         return
