@@ -1,0 +1,133 @@
+"""The scripts that make and check the energy tables, on rows and results of known content."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from nasicon_struct.entries import composition_key
+from nasicon_struct.formula import parse_formula
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+
+
+def script(name: str) -> ModuleType:
+    if not SCRIPTS.is_dir():
+        pytest.skip("the scripts are not part of an installed package")
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(SCRIPTS))
+
+
+def test_a_draw_is_a_tenth_without_repetition_and_the_seed_decides_it():
+    recompute = script("recompute_entries")
+    rows = recompute.shipped_rows("chgnet-r2scan")
+    names = [row["source_id"] for row in rows]
+    assert names == sorted(set(names))
+    assert "O_fitted" not in names
+    drawn = [row["source_id"] for row in recompute.draw(rows, 0.1, 2026)]
+    assert len(set(drawn)) == len(drawn) == round(0.1 * len(rows))
+    assert set(drawn) <= set(names)
+    assert drawn == [row["source_id"] for row in recompute.draw(rows, 0.1, 2026)]
+    assert drawn != [row["source_id"] for row in recompute.draw(rows, 0.1, 2027)]
+    assert recompute.draw(rows, 1.0, 1) == rows
+    assert len(recompute.draw(rows, 0.0, 1)) == 1
+
+
+def test_a_comparison_counts_what_differs_and_what_has_no_result(tmp_path):
+    recompute = script("recompute_entries")
+    rows = recompute.draw(recompute.shipped_rows("chgnet-r2scan"), 0.02, 7)[:4]
+    for row, shift in zip(rows, (2e-4, -3e-3, 9e-4), strict=False):
+        record = {"energy_ev_per_atom": float(row["energy_ev_per_atom"]) + shift, "n_steps": 5}
+        (tmp_path / f"{row['source_id']}.json").write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / f"{rows[2]['source_id']}.json").write_text('{"error": "no convergence"}', encoding="utf-8")
+    found = recompute.differences(rows, tmp_path)
+    sizes = [item["difference_mev_per_atom"] for item in found]
+    assert sizes[2:] == [None, None] or sizes[:2] == [None, None]
+    assert sorted(value for value in sizes if value is not None) == pytest.approx([-3.0, 0.2], abs=1e-6)
+    text, bad = recompute.report(found, 1.0)
+    assert bad == 3
+    assert "2 of 4 rows recomputed" in text
+    assert f"{rows[1]['source_id']} {rows[1]['formula']}: -3.00 meV per atom" in text
+    assert recompute.report(found, 5.0)[1] == 2
+
+
+def test_starts_are_found_in_depth_or_built(tmp_path):
+    recompute = script("recompute_entries")
+    from ase.build import bulk
+    from ase.io import write
+
+    (tmp_path / "cifs" / "metal").mkdir(parents=True)
+    write(tmp_path / "cifs" / "metal" / "Na.cif", bulk("Na"))
+    found = recompute.starts([tmp_path / "cifs"], tmp_path, {"Na", "ZnS_sphalerite", "Zn_hcp", "nowhere"})
+    assert {"Na", "ZnS_sphalerite", "Zn_hcp"} <= set(found)
+    assert "nowhere" not in found
+    assert found["Na"]["n_atoms"] == 1
+    assert found["Zn_hcp"]["n_atoms"] == 2
+
+
+def row(formula: str, energy: float, *, flags: str = "", source_id: str = "x") -> dict:
+    return {
+        "key": composition_key(parse_formula(formula)),
+        "formula": formula,
+        "formation_energy_ev_per_atom": f"{energy:.5f}",
+        "energy_ev_per_atom": "-1.0",
+        "flags": flags,
+        "source": "",
+        "model": "",
+        "source_id": source_id,
+    }
+
+
+def test_the_difference_of_the_potentials_is_anchored_to_the_ground_state():
+    export = script("export_entries")
+    gga = [
+        {"formula": "Na2O", "formation_energy_mp2020_ev_per_atom": "-1.40000", "source": "GGA"},
+        {"formula": "ZrSi", "formation_energy_mp2020_ev_per_atom": "-0.90000", "source": "GGA"},
+        {"formula": "Zr2O", "formation_energy_mp2020_ev_per_atom": "-2.00000", "source": "GGA"},
+    ]
+    r2scan = [
+        row("Na2O", -1.50, source_id="low"),
+        row("Na2O", -1.47, source_id="high"),
+        row("ZrSi", -0.80),
+        row("Zr2O", -2.1),
+        row("ZrO2", -3.7),
+    ]
+    pbe = [
+        row("Na2O", -1.45),
+        row("Na2O", -1.46),
+        row("Na2O", -1.60, flags="not_converged"),
+        row("ZrSi", -0.85),
+        row("Zr2O", -2.0, flags="not_converged"),
+        row("ZrO2", -3.6),
+    ]
+    rows = export.delta_rows(r2scan, pbe, gga)
+    found = {(item["formula"], item["source_id"]): item["formation_energy_ev_per_atom"] for item in rows}
+    assert found == {
+        ("Na2O", "low"): "-1.44000",  # -1.40 + (-1.50 + 1.46)
+        ("Na2O", "high"): "-1.41000",
+        ("ZrSi", "x"): "-0.81450",  # -0.90 + 0.071 / 2 + (-0.80 + 0.85)
+    }
+
+
+@pytest.mark.parametrize(
+    ("formula", "share"), [("ZrSi2", 2 / 3), ("NaAlSi", 1 / 3), ("ZnSiP2", 0.0), ("SiO2", 0.0), ("Si", 0.0)]
+)
+def test_the_correction_of_silicides_is_for_silicon_as_anion(formula, share):
+    export = script("export_entries")
+    key = composition_key(parse_formula(formula))
+    assert export.silicide_correction(key) == pytest.approx(0.071 * share)
+
+
+def test_the_correction_of_silicides_is_that_of_pymatgen():
+    export = script("export_entries")
+    from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
+
+    assert MaterialsProject2020Compatibility().comp_correction["Si"] == export.SILICIDE_EV
