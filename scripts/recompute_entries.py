@@ -7,6 +7,9 @@ the code of ``scripts/compute_entries.py`` in a work folder of its own, and prin
 difference and every row beyond the tolerance. Folders of ``--structures`` are searched in depth for
 ``<source_id>.cif``; elements and prototypes that the project builds itself are built. A row whose start is not at
 hand counts as failed. The run is resumable; exit code 1 when a row failed or lies beyond the tolerance.
+
+On one machine the same start gives the same steps to the last bit; with ``--rattle-ang 1e-5`` every coordinate is
+moved at random by as little as the rounding of another machine would, which shows what hangs on it.
 """
 
 from __future__ import annotations
@@ -62,6 +65,18 @@ def starts(folders: Sequence[Path], work: Path, names: set[str]) -> dict[str, di
         for item in starts_of_elements(",".join(elements), work / "starts" / "elements"):
             found.setdefault(item["source_id"], item)
     return found
+
+
+def rattled(item: dict[str, Any], folder: Path, size_ang: float) -> dict[str, Any]:
+    """Return a start whose coordinates were moved at random (normal, standard deviation in Å), written to a folder."""
+    from ase.io import read, write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{item['source_id']}.traj"
+    atoms = read(item["path"])
+    atoms.rattle(stdev=size_ang, seed=len(atoms))
+    write(path, atoms)
+    return {**item, "path": str(path)}
 
 
 def differences(rows: Sequence[dict[str, str]], folder: Path) -> list[dict[str, Any]]:
@@ -121,6 +136,7 @@ def report(found: Sequence[dict[str, Any]], tolerance_mev: float) -> tuple[str, 
 @click.option("--fraction", default=0.1, show_default=True, type=click.FloatRange(0.0, 1.0))
 @click.option("--seed", default=2026, show_default=True)
 @click.option("--tolerance-mev", default=1.0, show_default=True, help="meV per atom.")
+@click.option("--rattle-ang", default=0.0, show_default=True, help="Move the coordinates of the starts, Å.")
 @click.option("--workers", default=1, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--fmax", default=0.01, show_default=True, help="Convergence of the forces, eV/Å.")
@@ -132,6 +148,7 @@ def main(
     fraction: float,
     seed: int,
     tolerance_mev: float,
+    rattle_ang: float,
     workers: int,
     device: str,
     fmax: float,
@@ -147,7 +164,10 @@ def main(
         target = folder / f"{row['source_id']}.json"
         if row["source_id"] in at_hand and not target.exists():
             options = {"model": LEVELS[level], "target": str(target), "device": device}
-            tasks.append({**at_hand[row["source_id"]], **options, "fmax": fmax, "max_steps": max_steps})
+            start = at_hand[row["source_id"]]
+            if rattle_ang:
+                start = rattled(start, work / "starts" / "rattled", rattle_ang)
+            tasks.append({**start, **options, "fmax": fmax, "max_steps": max_steps})
     click.echo(f"{len(drawn)} rows drawn, {len(tasks)} relaxations to do")
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for number, text in enumerate(pool.imap_unordered(relax_start, tasks), start=1):

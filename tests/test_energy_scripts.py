@@ -62,7 +62,7 @@ def test_a_comparison_counts_what_differs_and_what_has_no_result(tmp_path):
 def test_starts_are_found_in_depth_or_built(tmp_path):
     recompute = script("recompute_entries")
     from ase.build import bulk
-    from ase.io import write
+    from ase.io import read, write
 
     (tmp_path / "cifs" / "metal").mkdir(parents=True)
     write(tmp_path / "cifs" / "metal" / "Na.cif", bulk("Na"))
@@ -71,6 +71,12 @@ def test_starts_are_found_in_depth_or_built(tmp_path):
     assert "nowhere" not in found
     assert found["Na"]["n_atoms"] == 1
     assert found["Zn_hcp"]["n_atoms"] == 2
+    moved = recompute.rattled(found["Zn_hcp"], tmp_path / "rattled", 1e-5)
+    before, after = read(found["Zn_hcp"]["path"]), read(moved["path"])
+    size = abs(after.positions - before.positions)
+    assert 0.0 < size.max() < 1e-4
+    assert after.cell.array == pytest.approx(before.cell.array)
+    assert moved["source_id"] == "Zn_hcp"
 
 
 def row(formula: str, energy: float, *, flags: str = "", source_id: str = "x") -> dict:
