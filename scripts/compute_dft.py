@@ -1,4 +1,4 @@
-"""Single points with GPAW and r2SCAN on the relaxed cells of ``structures/entries/chgnet-r2scan-cells.jsonl``.
+"""Energies with GPAW and r2SCAN on the relaxed cells of ``structures/entries/chgnet-r2scan-cells.jsonl``.
 
 One JSON file per phase; a phase whose file exists is not computed again, so that a run may be stopped and
 started at any time. Runs under the Python that has GPAW (Debian: ``apt-get install gpaw gpaw-data``)::
@@ -6,11 +6,14 @@ started at any time. Runs under the Python that has GPAW (Debian: ``apt-get inst
     mpirun -np 4 gpaw python scripts/compute_dft.py --work dft --elements Na,P,S
     gpaw python scripts/compute_dft.py --work dft --export       # writes structures/entries/gpaw-r2scan.csv
 
-Plane waves at 450 eV, functional MGGA_X_R2SCAN+MGGA_C_R2SCAN with GPAW's PBE datasets, spin-paired, k-point
-density 2.8 per inverse Å (5 for metals), Fermi-Dirac smearing 0.05 eV with the energy extrapolated to zero
-width, self-consistent to 1e-5 eV per valence electron. Formation energies refer to bcc Na, black P, S8 and A7
-Sb, computed alike, except that S8 (32 atoms) has Gamma alone. Its cell is S_mp-77, with S-S bonds of 2.05 Å as
-measured; the potential's lowest one has bonds of 1.97 and 2.16 Å in turn, which are not DFT's.
+Single points: plane waves at 450 eV, functional MGGA_X_R2SCAN+MGGA_C_R2SCAN with GPAW's PBE datasets, spin-paired,
+k-point density 2.8 per inverse Å (9 for Na, 5 for Sb, 1.5 for the flat bands of S8), Fermi-Dirac smearing 0.05 eV with
+the energy extrapolated to zero width, self-consistent to 1e-5 eV per valence electron. Formation energies refer to
+bcc Na, black P, S8 and A7 Sb, computed alike. The cell of S8 is S_mp-77, with S-S bonds of 2.05 Å as measured; the
+potential's lowest one has bonds of 1.97 and 2.16 Å in turn, which are not DFT's.
+
+``--export`` also takes up the phases that ``relax_dft.py`` relaxed further in the same work folder, and writes their
+cells to ``gpaw-r2scan-cells.jsonl``.
 """
 
 import argparse
@@ -25,9 +28,9 @@ XC = "MGGA_X_R2SCAN+MGGA_C_R2SCAN"
 REFERENCES = {"Na": ("Na", "Na_mp-127"), "P": ("P_black", "P_mp-157"), "S": ("S_mp-77",)}
 REFERENCES["Sb"] = ("Sb", "Sb_mp-104")
 HYPOTHETICAL = ("P2S", "SbS", "SbS2", "Sb11S18", "Sb17S27")
-METALS = ("Na", "Sb")
-# Large molecular crystals, flat bands: Gamma alone.
-MOLECULAR = ("S",)
+#: k-points per inverse Å of what needs another density than the rest: metals, and the flat bands of a molecular crystal.
+DENSITY = 2.8
+DENSITIES = {"Na": 9.0, "Sb": 5.0, "S": 1.5}
 COLUMNS = "formula polymorph n_atoms energy_ev_per_atom formation_energy_ev_per_atom volume_ang3_per_atom "
 COLUMNS += "cutoff_ev kpoints source_id model flags note source"
 
@@ -94,9 +97,26 @@ def compute(line, cutoff, density, txt):
     }
 
 
+def read_results(work):
+    """Read what is done: single points, and the phases relaxed in DFT, which name the single point they began from."""
+    return [
+        json.loads(path.read_text())
+        for path in sorted(work.glob("*.json"))
+        if not path.name.endswith(".part.json")
+    ]
+
+
+def origin(record):
+    """Say in words where the geometry of a row comes from."""
+    if "start_id" not in record:
+        return "single point on the cell of chgnet-r2scan-cells.jsonl"
+    what = "atoms and lattice" if record["modes"] else "atoms in the cell of chgnet-r2scan-cells.jsonl"
+    return f"{what} relaxed in DFT, from {record['start_id']}; cell in gpaw-r2scan-cells.jsonl"
+
+
 def export(work):
     """Write the table of what is done; without the references of its elements a phase has no formation energy."""
-    found = [json.loads(path.read_text()) for path in sorted(work.glob("*.json"))]
+    found = read_results(work)
     by_id = {record["source_id"]: record for record in found}
     references = {}
     for symbol, names in REFERENCES.items():
@@ -124,7 +144,7 @@ def export(work):
                 "model": "GPAW r2SCAN",
                 "flags": "element" if element else "",
                 "note": "",
-                "source": "single point on the cell of chgnet-r2scan-cells.jsonl",
+                "source": origin(record),
             }
         )
     rows.sort(key=lambda row: (row["formula"], float(row["energy_ev_per_atom"])))
@@ -133,7 +153,21 @@ def export(work):
         writer = csv.DictWriter(handle, COLUMNS.split(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    keys = "source_id start_id formula space_group energy_ev_per_atom start_energy_ev_per_atom "
+    keys += "max_force_ev_per_ang modes cell_ang symbols scaled_positions"
+    with (ENTRIES / "gpaw-r2scan-cells.jsonl").open("w", encoding="utf-8") as handle:
+        for record in found:
+            if "start_id" in record:
+                kept = {key: rounded(record[key]) for key in keys.split()}
+                handle.write(json.dumps(kept, separators=(",", ":")) + "\n")
     print(path.name, len(rows), "rows")
+
+
+def rounded(value):
+    """Round the floats of a record to eight decimals."""
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return round(value, 8) if isinstance(value, float) else value
 
 
 def main():
@@ -143,8 +177,9 @@ def main():
     parser.add_argument("--cells", type=Path, default=ENTRIES / "chgnet-r2scan-cells.jsonl")
     parser.add_argument("--elements", default="Na,P,S,Sb")
     parser.add_argument("--cutoff", type=float, default=450.0, help="eV")
-    parser.add_argument("--density", type=float, default=2.8, help="k-points per inverse Angstrom")
-    parser.add_argument("--metal-density", type=float, default=5.0)
+    parser.add_argument(
+        "--density", type=float, default=0.0, help="k-points per inverse Angstrom, of all phases; 0: as above"
+    )
     parser.add_argument("--per-formula", type=int, default=2)
     parser.add_argument("--within", type=float, default=0.03, help="eV per atom above the lowest polymorph")
     parser.add_argument("--max-atoms", type=int, default=64)
@@ -172,10 +207,7 @@ def main():
         target = args.work / (line["source_id"] + ".json")
         if broadcast(target.exists() if world.rank == 0 else None, 0):
             continue
-        metal = line["formula"] in METALS
-        density = args.metal_density if metal else args.density
-        if line["formula"] in MOLECULAR:
-            density = 0.01
+        density = args.density or DENSITIES.get(line["formula"], DENSITY)
         try:
             record = compute(line, args.cutoff, density, str(target.with_suffix(".txt")))
         except Exception as error:  # a phase that does not converge must not stop the others

@@ -102,7 +102,7 @@ def table_errors() -> str:
 
 def table_common() -> str:
     """Mean absolute errors on the compounds that all levels compared hold."""
-    compared = [name for name in ("mp2019-gga", "mp2019-gga-mp2020", "chgnet-r2scan") if name in levels()]
+    compared = [name for name in levels() if name != "gpaw-r2scan"]
     found = {name: errors_of(load_entries(source=name)) for name in compared}
     common = set.intersection(*(set(errors) for errors in found.values()))
     rows = []
@@ -146,7 +146,7 @@ def from_binaries(key: Key, energies: Callable[[str], float | None]) -> float | 
 
 def table_binaries() -> str:
     """Ternary oxides from binary ones: errors without the reference of oxygen."""
-    compared = [name for name in ("mp2019-gga", "mp2019-gga-mp2020", "chgnet-r2scan") if name in levels()]
+    compared = [name for name in levels() if name != "gpaw-r2scan"]
     measured = measured_enthalpies()
     sets = {name: load_entries(source=name) for name in compared}
     rows, columns = [], []
@@ -315,6 +315,11 @@ def dft_rows() -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
+def start_of(row: dict[str, str]) -> str:
+    """Return the identifier of the potential's cell that a DFT row began from."""
+    return row["source_id"].removesuffix("_relaxed")
+
+
 def _potential_energies() -> dict[str, float]:
     """Return the potential's absolute energies by starting structure, eV per atom."""
     found = {}
@@ -334,14 +339,14 @@ def _step(left: dict[str, float], right: dict[str, float], energies: dict[str, f
 
 
 def table_reactions() -> str:
-    """Steps by DFT and by the potential, on the same cells; no reference of S or O is in them."""
+    """Steps by DFT and by the potential, on the same forms; no reference of S or O is in them."""
     potential = _potential_energies()
     dft: dict[str, float] = {}
     other: dict[str, float] = {}
     for row in dft_rows():
         energy = float(row["energy_ev_per_atom"])
         if energy < dft.get(row["formula"], math.inf):
-            dft[row["formula"]], other[row["formula"]] = energy, potential[row["source_id"]]
+            dft[row["formula"]], other[row["formula"]] = energy, potential[start_of(row)]
     rows, differences = [], []
     for left, right in REACTIONS:
         if not {*left, *right} <= set(dft):
@@ -369,15 +374,14 @@ def table_dft() -> str:
     potential = {e.entry_id: e for e in load_entries(source="chgnet-r2scan", exclude_flags=())}
     rows = []
     for row in dft_rows():
-        formation, other = row["formation_energy_ev_per_atom"], potential[row["source_id"]].energy_ev_per_atom
+        formation, other = row["formation_energy_ev_per_atom"], potential[start_of(row)].energy_ev_per_atom
         texts = ["", "", ""]
         if formation and row["flags"] != "element":
             energy = float(formation)
             texts = [f"{1000 * energy:.0f}", f"{1000 * other:.0f}", f"{1000 * (other - energy):+.0f}"]
+        form = row["polymorph"] + (", relaxed" if "relaxed in DFT" in row["source"] else "")
         grid = [row["cutoff_ev"].removesuffix(".0"), row["kpoints"]]
-        rows.append(
-            [row["formula"], row["polymorph"], row["n_atoms"], *grid, row["energy_ev_per_atom"], *texts]
-        )
+        rows.append([row["formula"], form, row["n_atoms"], *grid, row["energy_ev_per_atom"], *texts])
     if not rows:
         return "No DFT rows yet."
     heads = ["phase", "form", "atoms", "cut-off, eV", "k-points", "energy, eV/atom"]

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,8 @@ def rows_of(level: str) -> list[dict[str, str]]:
     return rows
 
 
-def cells() -> list[dict]:
-    text = (ENTRIES / "chgnet-r2scan-cells.jsonl").read_text(encoding="utf-8")
+def cells(name: str = "chgnet-r2scan-cells.jsonl") -> list[dict]:
+    text = (ENTRIES / name).read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -257,6 +258,27 @@ def test_coverage_holds_for_errors_of_known_size():
     assert np.mean(np.array(deviates) < 1.96) == pytest.approx(0.95, abs=0.01)
 
 
+def test_the_potential_is_also_held_against_dft():
+    """A DFT row of a compound that nobody measured pulls the expected error towards potential minus DFT."""
+    model = error_model(load_entries(source=POTENTIAL))
+    assert {"Na3P1S4", "Na3S4Sb1"} <= set(model.dft_formulas)
+    assert not set(model.formulas) & set(model.dft_formulas)
+    blind = replace(model, dft_formulas=(), dft_errors_ev_per_atom=(), dft_se_ev_per_atom=())
+    columns = ("Na", "P", "S", "Sb")
+    for formula, error, se in zip(
+        model.dft_formulas, model.dft_errors_ev_per_atom, model.dft_se_ev_per_atom, strict=True
+    ):
+        assert se >= 0.02
+        x = np.array([[float(parse_formula(formula).get(s, 0)) for s in columns]])
+        x /= x.sum()
+        (mean,), ((variance,),) = model.predict(x, columns)
+        _, ((without,),) = blind.predict(x, columns)
+        assert variance < without
+        assert variance < se**2
+        assert abs(mean - error) < 2 * se
+    assert not error_model(load_entries(source="mp2019-gga")).dft_formulas
+
+
 def test_too_few_measured_compounds_are_refused():
     with pytest.raises(ValueError, match="error"):
         fit_error_model(load_entries(("Na", "Sb"), source=POTENTIAL).without("NaSb"))
@@ -304,7 +326,7 @@ def test_the_potential_gives_the_shipped_numbers(name):
 
 
 def test_dft_rows_say_what_they_are_and_use_the_shipped_cells():
-    by_id = {item["source_id"]: item for item in cells()}
+    by_id = {item["source_id"]: item for item in [*cells(), *cells("gpaw-r2scan-cells.jsonl")]}
     rows = rows_of("gpaw-r2scan")
     assert {"Na", "P", "S", "Sb", "Na2S", "Na3PS4", "Na3SbS4"} <= {row["formula"] for row in rows}
     for row in rows:

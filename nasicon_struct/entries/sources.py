@@ -57,6 +57,9 @@ class EntrySource(MSONable):
         there; empty where it is never preferred.
     notes : tuple of str
         What a user of the set must know.
+    held_against : str
+        Density-functional level of the same functional that the error of a potential is judged by where nothing
+        was measured; empty where there is none.
     """
 
     name: str
@@ -72,6 +75,7 @@ class EntrySource(MSONable):
     methods: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     default_for: tuple[str, ...] = ()
+    held_against: str = ""
 
     def __post_init__(self) -> None:
         for name in ("files", "elements", "methods", "notes", "default_for"):
@@ -128,6 +132,7 @@ def _sources(folder: Path) -> dict[str, EntrySource]:
             methods=tuple(f"{method}: {count}" for method, count in sorted(methods.items()) if method),
             notes=tuple(item.get("notes", ())),
             default_for=tuple(item.get("default_for", ())),
+            held_against=item.get("held_against", ""),
         )
     return found
 

@@ -12,13 +12,17 @@ per pair of cation and anion (how a P-S or an Sb-S bond is described), the third
 shared by phases near in composition. Elements have no error: they are the reference. The five scales maximise
 the marginal likelihood of the measured enthalpies times a weak prior; leaving out one compound at a time
 checks the result.
+
+A potential is also held against density-functional rows of the functional it was fitted to, where a compound
+has one and no measured enthalpy: they enter as measurements do, with the error of the functional itself (its root
+mean square against measurement) as their standard error.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,7 +30,14 @@ import numpy as np
 from monty.json import MSONable
 
 from nasicon_struct import reference
-from nasicon_struct.entries import DEFAULT_SOURCE, EntrySet, composition_key, list_entry_sources, load_entries
+from nasicon_struct.entries import (
+    DEFAULT_SOURCE,
+    EntrySet,
+    composition_key,
+    entry_source,
+    list_entry_sources,
+    load_entries,
+)
 from nasicon_struct.errors import EntriesError
 from nasicon_struct.formula import parse_formula
 
@@ -44,6 +55,10 @@ _ANIONS: Final[tuple[tuple[str, ...], ...]] = (("O",), ("S",), ("P", "Sb"), ())
 #: (24 meV per atom), of phases without O or S, and the length in atomic fraction.
 _PRIOR: Final = np.array([0.3, 0.2, 0.024, 0.07, 0.15])
 _PRIOR_LOG_SD: Final = 1.0
+#: Least standard error of a density-functional row against the truth, eV per atom: as the prior of a single phase.
+_DFT_FLOOR_EV: Final = 0.024
+
+_Key = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +79,14 @@ class ErrorModel(MSONable):
         Measured compounds.
     errors_ev_per_atom, measured_se_ev_per_atom : tuple of float
         Computed minus measured enthalpy, and the standard error of the measured one, eV per atom.
+    dft_formulas : tuple of str
+        Compounds without a measured enthalpy that are held against a density-functional level instead.
+    dft_errors_ev_per_atom, dft_se_ev_per_atom : tuple of float
+        Computed minus density-functional formation energy, and the standard error of the latter against the
+        truth, eV per atom.
     loo_rmse_ev_per_atom, loo_coverage_95, loo_coverage_68 : float
-        Leave-one-compound-out: root mean square error of the predicted error, and the share of compounds
-        within their 95 % and 68 % intervals. NaN without compounds.
+        Leave-one-compound-out over the measured compounds: root mean square error of the predicted error, and
+        the share of compounds within their 95 % and 68 % intervals. NaN without compounds.
     assumed : bool
         Whether the scales are taken over from ``DEFAULT_SOURCE``, for lack of measured compounds in this one.
     """
@@ -80,6 +100,9 @@ class ErrorModel(MSONable):
     formulas: tuple[str, ...] = ()
     errors_ev_per_atom: tuple[float, ...] = ()
     measured_se_ev_per_atom: tuple[float, ...] = ()
+    dft_formulas: tuple[str, ...] = ()
+    dft_errors_ev_per_atom: tuple[float, ...] = ()
+    dft_se_ev_per_atom: tuple[float, ...] = ()
     loo_rmse_ev_per_atom: float = math.nan
     loo_coverage_95: float = math.nan
     loo_coverage_68: float = math.nan
@@ -87,6 +110,8 @@ class ErrorModel(MSONable):
 
     def __post_init__(self) -> None:
         for name in ("formulas", "errors_ev_per_atom", "measured_se_ev_per_atom"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("dft_formulas", "dft_errors_ev_per_atom", "dft_se_ev_per_atom"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
@@ -108,6 +133,7 @@ class ErrorModel(MSONable):
             f"{1000 * self.loo_rmse_ev_per_atom:.0f} meV/atom remain and {100 * self.loo_coverage_95:.0f} % "
             "lie within "
             "their 95 % interval)"
+            + (f" and on {len(self.dft_formulas)} density-functional energies" if self.dft_formulas else "")
         )
 
     @property
@@ -148,16 +174,17 @@ class ErrorModel(MSONable):
         prior = _covariance(fractions, fractions, columns, self._scales)
         if not conditioned or not self.formulas:
             return np.zeros(len(fractions)), prior
-        rows = [parse_formula(formula) for formula in self.formulas]
+        rows = [parse_formula(formula) for formula in (*self.formulas, *self.dft_formulas)]
         every = tuple(sorted({*columns, *(symbol for row in rows for symbol in row)}))
         wide = np.zeros((len(fractions), len(every)))
         wide[:, [every.index(symbol) for symbol in columns]] = fractions
         known = np.array([[float(row.get(symbol, 0)) for symbol in every] for row in rows])
         known /= known.sum(axis=1, keepdims=True)
-        noise = np.diag(np.square(self.measured_se_ev_per_atom))
+        noise = np.diag(np.square([*self.measured_se_ev_per_atom, *self.dft_se_ev_per_atom]))
+        errors = np.array([*self.errors_ev_per_atom, *self.dft_errors_ev_per_atom])
         between = _covariance(wide, known, every, self._scales)
         gain = np.linalg.solve(_covariance(known, known, every, self._scales) + noise, between.T).T
-        return gain @ np.array(self.errors_ev_per_atom), prior - gain @ between.T
+        return gain @ errors, prior - gain @ between.T
 
 
 class _Kernel:
@@ -206,14 +233,14 @@ def _features(fractions: np.ndarray, elements: Sequence[str]) -> tuple[np.ndarra
     return kind, share, fractions.max(axis=1) > 1 - 1e-9
 
 
-def measured_enthalpies() -> dict[tuple[tuple[str, int], ...], tuple[float, float]]:
+def measured_enthalpies() -> dict[_Key, tuple[float, float]]:
     """Return measured formation enthalpies by composition: median and standard error, eV per atom.
 
     Source: ``structures/tables/experimental_enthalpies.csv``, every row with its own. Where several values
     exist the standard error is half their range, at least 5 meV per atom. Enthalpies of phosphorus compounds,
     tabulated against white phosphorus, are moved to black phosphorus, whose uncertainty is added.
     """
-    values: dict[tuple[tuple[str, int], ...], list[float]] = defaultdict(list)
+    values: dict[_Key, list[float]] = defaultdict(list)
     for row in reference.read_rows("experimental_enthalpies"):
         if row["quantity"] == "enthalpy of formation":
             values[composition_key(parse_formula(row["formula"]))].append(float(row["value_ev_per_atom"]))
@@ -229,6 +256,8 @@ def measured_enthalpies() -> dict[tuple[tuple[str, int], ...], tuple[float, floa
 def fit_error_model(entries: EntrySet) -> ErrorModel:
     """Learn the error of an entry set from the measured formation enthalpies of its compounds.
 
+    An embedded set made with a potential is also held against density-functional rows, see :func:`dft_energies`.
+
     Parameters
     ----------
     entries : EntrySet
@@ -242,28 +271,24 @@ def fit_error_model(entries: EntrySet) -> ErrorModel:
     EntriesError
         If fewer than ten measured compounds are in the set.
     """
-    found: list[tuple[str, dict[str, float], float, float]] = []
-    for key, (value, error) in sorted(measured_enthalpies().items()):
-        amounts = dict(key)
-        energy = entries.formation_energy_ev_per_atom(amounts) if len(amounts) > 1 else None
-        if energy is not None:
-            formula = "".join(f"{symbol}{number}" for symbol, number in key)
-            found.append((formula, {s: float(n) for s, n in amounts.items()}, energy - value, error))
-    if len(found) < MIN_COMPOUNDS:
+    measured = _compared(entries, measured_enthalpies())
+    if len(measured) < MIN_COMPOUNDS:
         raise EntriesError(
-            f"the entry set {entries.source!r} holds {len(found)} compounds of measured enthalpy; an error "
+            f"the entry set {entries.source!r} holds {len(measured)} compounds of measured enthalpy; an error "
             "model needs "
             f"{MIN_COMPOUNDS}"
         )
-    elements = tuple(sorted({symbol for _, amounts, _, _ in found for symbol in amounts}))
-    table = np.array([[amounts.get(symbol, 0.0) for symbol in elements] for _, amounts, _, _ in found])
+    dft = _compared(entries, dft_energies(entries.source))
+    found = [*measured, *dft]
+    elements = tuple(sorted({symbol for key, _, _ in found for symbol, _ in key}))
+    table = np.array([[dict(key).get(symbol, 0.0) for symbol in elements] for key, _, _ in found])
     table /= table.sum(axis=1, keepdims=True)
-    errors = np.array([error for _, _, error, _ in found])
-    noise = np.diag(np.square([se for _, _, _, se in found]))
+    errors = np.array([error for _, error, _ in found])
+    noise = np.diag(np.square([se for _, _, se in found]))
     scales = _maximise(table, elements, errors, noise)
     inverse = np.linalg.inv(_covariance(table, table, elements, scales) + noise)
-    residual = (inverse @ errors) / np.diag(inverse)
-    deviate = np.abs(residual) * np.sqrt(np.diag(inverse))
+    residual = ((inverse @ errors) / np.diag(inverse))[: len(measured)]
+    deviate = np.abs(residual) * np.sqrt(np.diag(inverse)[: len(measured)])
     return ErrorModel(
         source=entries.source,
         scale_anion_ev=float(scales[0]),
@@ -271,13 +296,64 @@ def fit_error_model(entries: EntrySet) -> ErrorModel:
         scale_phase_ev=float(scales[2]),
         scale_phase_other_ev=float(scales[3]),
         length=float(scales[4]),
-        formulas=tuple(formula for formula, _, _, _ in found),
-        errors_ev_per_atom=tuple(float(error) for error in errors),
-        measured_se_ev_per_atom=tuple(se for _, _, _, se in found),
+        formulas=tuple(_formula(key) for key, _, _ in measured),
+        errors_ev_per_atom=tuple(error for _, error, _ in measured),
+        measured_se_ev_per_atom=tuple(se for _, _, se in measured),
+        dft_formulas=tuple(_formula(key) for key, _, _ in dft),
+        dft_errors_ev_per_atom=tuple(error for _, error, _ in dft),
+        dft_se_ev_per_atom=tuple(se for _, _, se in dft),
         loo_rmse_ev_per_atom=float(np.sqrt(np.mean(np.square(residual)))),
         loo_coverage_95=float(np.mean(deviate < 1.96)),
         loo_coverage_68=float(np.mean(deviate < 1.0)),
     )
+
+
+def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
+    """Return the density-functional energies that a level is held against: formation energy and standard error.
+
+    The level named by ``held_against`` of the embedded set, without its elements and without compounds of measured
+    enthalpy. The standard error of all is the root mean square difference of that level from the measured
+    enthalpies of its compounds, at least 24 meV per atom.
+
+    Parameters
+    ----------
+    source : str
+        Name of an entry set.
+
+    Returns
+    -------
+    dict
+        By composition: formation energy and standard error, eV per atom. Empty where there is nothing.
+    """
+    embedded = {item.name for item in list_entry_sources()}
+    name = entry_source(source).held_against if source in embedded else ""
+    if not name:
+        return {}
+    dft, measured = load_entries(source=name), measured_enthalpies()
+    own = [error for _, error, _ in _compared(dft, measured)]
+    error = max(_DFT_FLOOR_EV, float(np.sqrt(np.mean(np.square(own)))) if own else 0.0)
+    found: dict[_Key, tuple[float, float]] = {}
+    for entry in dft:
+        key = composition_key(parse_formula(entry.formula))
+        if len(key) > 1 and key not in measured:
+            found[key] = (min(entry.energy_ev_per_atom, found.get(key, (math.inf,))[0]), error)
+    return found
+
+
+def _compared(
+    entries: EntrySet, known: Mapping[_Key, tuple[float, float]]
+) -> list[tuple[_Key, float, float]]:
+    """Return error and standard error, eV per atom, of the compounds of a set that have a known energy."""
+    found = []
+    for key, (value, error) in sorted(known.items()):
+        energy = entries.formation_energy_ev_per_atom(dict(key)) if len(key) > 1 else None
+        if energy is not None:
+            found.append((key, float(energy - value), error))
+    return found
+
+
+def _formula(key: _Key) -> str:
+    return "".join(f"{symbol}{number}" for symbol, number in key)
 
 
 def _maximise(
