@@ -7,7 +7,7 @@ started at any time. Runs under the Python that has GPAW (Debian: ``apt-get inst
     gpaw python scripts/compute_dft.py --work dft --export       # writes structures/entries/gpaw-r2scan.csv
 
 Single points: plane waves at 450 eV, functional MGGA_X_R2SCAN+MGGA_C_R2SCAN with GPAW's PBE datasets, spin-paired,
-k-point density 2.8 per inverse Å (9 for Na, 5 for Sb, 1.5 for the flat bands of S8), Fermi-Dirac smearing 0.05 eV with
+k-point density 2.8 per inverse Å (9 for Na, 7 for Sb, 1.5 for the flat bands of S8), Fermi-Dirac smearing 0.05 eV with
 the energy extrapolated to zero width, self-consistent to 1e-5 eV per valence electron. Formation energies refer to
 bcc Na, black P, S8 and A7 Sb, computed alike. The cell of S8 is S_mp-77, with S-S bonds of 2.05 Å as measured; the
 potential's lowest one has bonds of 1.97 and 2.16 Å in turn, which are not DFT's.
@@ -30,7 +30,7 @@ REFERENCES["Sb"] = ("Sb", "Sb_mp-104")
 HYPOTHETICAL = ("P2S", "SbS", "SbS2", "Sb11S18", "Sb17S27")
 #: k-points per inverse Å of what needs another density than the rest: metals, and the flat bands of a molecular crystal.
 DENSITY = 2.8
-DENSITIES = {"Na": 9.0, "Sb": 5.0, "S": 1.5}
+DENSITIES = {"Na": 9.0, "Sb": 7.0, "S": 1.5}
 COLUMNS = "formula polymorph n_atoms energy_ev_per_atom formation_energy_ev_per_atom volume_ang3_per_atom "
 COLUMNS += "cutoff_ev kpoints source_id model flags note source"
 
@@ -111,6 +111,9 @@ def origin(record):
     if "start_id" not in record:
         return "single point on the cell of chgnet-r2scan-cells.jsonl"
     what = "atoms and lattice" if record["modes"] else "atoms in the cell of chgnet-r2scan-cells.jsonl"
+    if record.get("start_lengths_ang"):
+        what = "atoms" + (" and lattice" if record["modes"] else "")
+        what += f" with the lattice vectors {record['start_lengths_ang'].replace(',', ', ')} Å to begin with"
     return f"{what} relaxed in DFT, from {record['start_id']}; cell in gpaw-r2scan-cells.jsonl"
 
 

@@ -6,7 +6,11 @@ two at that volume. Settings are those of ``compute_dft.py``, with the k-point g
 stopped and started at any time: energies of cells that are done are read back. ::
 
     mpirun -np 4 gpaw python scripts/relax_dft.py --work dft --only Na3SbS4_cubic --modes iso
-    mpirun -np 4 gpaw python scripts/relax_dft.py --work dft --only Na2S2_beta            # atoms only
+    mpirun -np 4 gpaw python scripts/relax_dft.py --work dft --only NaSbS2_mp-5414        # atoms only
+    mpirun -np 4 gpaw python scripts/relax_dft.py --work dft --only Na2S2_beta --lengths 7.638,7.638,5.262
+
+``--lengths`` begins from other lengths of the lattice vectors, measured ones for example, where those of the potential
+are far off; they are stated in the result.
 """
 
 import argparse
@@ -35,7 +39,9 @@ def single_points(line, args, world, broadcast):
         held = json.loads(memory.read_text()) if memory.exists() else []
     known = broadcast(held, 0)
     density = DENSITIES.get(line["formula"], DENSITY)
-    start = Atoms(line["symbols"], cell=line["cell_ang"], scaled_positions=line["scaled_positions"], pbc=True)
+    start = Atoms(
+        line["symbols"], cell=first_cell(line, args), scaled_positions=line["scaled_positions"], pbc=True
+    )
     size = [int(n) for n in kpts2sizeandoffsets(density=density, gamma=True, atoms=start)[0]]
 
     def evaluate(cell, positions, label):
@@ -77,6 +83,16 @@ def single_points(line, args, world, broadcast):
     return evaluate
 
 
+def first_cell(line, args):
+    """Return the cell to begin with, Å: that of the potential, its vectors brought to the lengths asked for."""
+    cell = np.array(line["cell_ang"])
+    if args.lengths:
+        cell *= (np.array([float(n) for n in args.lengths.split(",")]) / np.linalg.norm(cell, axis=1))[
+            :, None
+        ]
+    return cell
+
+
 def vertex(left, middle, right, step):
     """Return where a parabola through energies at -step, 0 and step is lowest, at most two steps away."""
     curvature = left - 2 * middle + right
@@ -88,7 +104,7 @@ def vertex(left, middle, right, step):
 def relax(line, args, world, broadcast):
     """Return the relaxed phase; what it started from is in it."""
     evaluate = single_points(line, args, world, broadcast)
-    start = evaluate(np.array(line["cell_ang"]), line["scaled_positions"], "start")
+    start = evaluate(first_cell(line, args), line["scaled_positions"], "start")
     best = start
     for mode in [name for name in args.modes.split(",") if name]:
         strain = np.array(MODES[mode])
@@ -110,6 +126,7 @@ def relax(line, args, world, broadcast):
         "symbols": line["symbols"],
         "space_group": line["space_group"],
         "modes": args.modes,
+        "start_lengths_ang": args.lengths,
         "start_energy_ev_per_atom": start["start_energy_ev_per_atom"],
         "atoms_relaxed_energy_ev_per_atom": start["energy_ev_per_atom"],
         "volume_ang3_per_atom": float(volume),
@@ -125,6 +142,7 @@ def main():
     parser.add_argument("--cells", type=Path, default=ENTRIES / "chgnet-r2scan-cells.jsonl")
     parser.add_argument("--only", required=True, help="comma-separated source ids")
     parser.add_argument("--modes", default="", help="iso, axial or both; empty: atoms only")
+    parser.add_argument("--lengths", default="", help="of the lattice vectors to begin with, Angstrom: a,b,c")
     parser.add_argument("--strain", type=float, default=0.01, help="of an axis, each way")
     parser.add_argument("--cutoff", type=float, default=450.0, help="eV")
     parser.add_argument("--fmax", type=float, default=0.03, help="eV per Angstrom")
