@@ -283,16 +283,19 @@ def delta_rows(
 ) -> list[dict[str, Any]]:
     """Return GGA (MP2020) energies moved to r2SCAN by the potentials' difference.
 
-    E(p) = E_GGA(ground state) + E_r2SCAN(p) - E_PBE(ground state), each potential at its own minimum; the
-    ground state is the lowest row of the PBE potential; a compound whose rows all failed to converge has none.
+    E(p) = E_GGA(g) + E_r2SCAN(p) - E_PBE(g), each potential at its own minimum; g is the form that the GGA energy
+    was computed for where its id is known and it was relaxed, else the lowest form of the PBE potential. A
+    compound whose forms all failed to converge has none.
     """
-    anchors: dict[Key, float] = {}
+    base = {composition_key(parse_formula(row["formula"])): row for row in gga}
+    anchors: dict[Key, tuple[bool, float]] = {}
     for row in pbe:
         unusable = {"below_reference", "unphysical"} | ({"not_converged"} if len(row["key"]) > 1 else set())
-        if not unusable & set(row["flags"].split("; ")):
-            value = float(row["formation_energy_ev_per_atom"])
-            anchors[row["key"]] = min(value, anchors.get(row["key"], np.inf))
-    base = {composition_key(parse_formula(row["formula"])): row for row in gga}
+        if row["key"] in base and not unusable & set(row["flags"].split("; ")):
+            ids = base[row["key"]].get("mp_id_inferred", "").replace(";", " ").split()
+            other = row["source_id"].split("_")[-1] not in ids
+            found = (other, float(row["formation_energy_ev_per_atom"]))
+            anchors[row["key"]] = min(found, anchors.get(row["key"], found))
     rows = []
     for row in r2scan:
         key = row["key"]
@@ -300,7 +303,7 @@ def delta_rows(
             continue
         if len(key) == 1 and "element" not in row["flags"]:
             continue
-        shift = float(row["formation_energy_ev_per_atom"]) - anchors[key]
+        shift = float(row["formation_energy_ev_per_atom"]) - anchors[key][1]
         energy = float(base[key]["formation_energy_mp2020_ev_per_atom"]) + silicide_correction(key) + shift
         element = len(key) == 1
         rows.append(
