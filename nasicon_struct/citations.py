@@ -238,9 +238,8 @@ def _energy_files(*names: str) -> set[str]:
     for name in names:
         level = entry_source(name)
         found |= {f"{_ENERGIES}{file}" for file in level.files}
-        judge = getattr(level, "held_against", "")
-        if judge:
-            found |= {f"{_ENERGIES}{file}" for file in entry_source(judge).files}
+        if level.held_against:
+            found |= {f"{_ENERGIES}{file}" for file in entry_source(level.held_against).files}
     return found
 
 

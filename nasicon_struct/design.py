@@ -367,7 +367,7 @@ def _interval_lines(window: dict[str, Any]) -> list[str]:
         lines.append(
             f"- energy above the hull {1000 * window['e_above_hull_ev_per_atom']:.1f} meV/atom, 95 % interval "
             f"{1000 * pair[0]:.1f} to {1000 * pair[1]:.1f}; on the hull in "
-            f"{100 * window['probability_stable']:.0f} % of the samples"
+            f"{100 * window['probability_stable']:.0f} % of the draws of the errors"
         )
     return lines
 

@@ -47,8 +47,7 @@ def test_energies_are_those_of_the_level_used(task: str) -> None:
         return {file.removeprefix("entries/") for file in held if file.startswith("entries/")}
 
     default = entry_source(default_source("Na3Zr2Si2PO12"))
-    judge = getattr(default, "held_against", "")
-    judged_by = set(entry_source(judge).files) if judge else set()
+    judged_by = set(entry_source(default.held_against).files)
     assert energies(task) == set(default.files) | judged_by
     assert energies(task) == energies(task, source=default.name) == energies(default.name)
     assert energies(task, source="mp2019-gga") == {"mp2019-gga.csv"} == energies("mp2019-gga-mp2020")

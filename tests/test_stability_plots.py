@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import matplotlib
 import pytest
@@ -10,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 
 import nasicon_struct as ns
+from nasicon_struct.cli.window_text import print_window
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.interface import judge
 from nasicon_struct.plotting.labels import letter, subscripted, voltage_label
@@ -131,6 +133,35 @@ def test_limits_bars_and_published_values_are_where_they_should_be():
     diamonds = [line.get_xdata() for line in axes.lines if line.get_marker() == "D"]
     # Y. Yuan et al., Energy Environ. Sci. 18 (2025) 4288, introduction, citing Lacivita et al. 2019.
     assert [list(x) for x in diamonds] == [[1.39, 2.45]]
+
+
+def test_a_window_that_most_draws_deny_is_no_plain_bar(capsys):
+    window = ns.stability_window("Na3PS4", GGA)
+    assert window.uncertainty.probability_stable > 0.5
+    assert not window.is_doubtful
+    doubted = replace(window, uncertainty=replace(window.uncertainty, probability_stable=0.414))
+    assert doubted.is_doubtful
+    assert not replace(doubted, uncertainty=None).is_doubtful
+    assert str(doubted) == f"{window}, but on the hull in only 41 % of the draws of the errors"
+    axes = ns.plot_windows([window, doubted])
+    plain, hatched = (patch for patch in axes.patches if patch.get_zorder() == 3)
+    assert (plain.get_hatch(), hatched.get_hatch()) == (None, "xxx")
+    assert (plain.get_x(), plain.get_width()) == (hatched.get_x(), hatched.get_width())
+    assert "41 %" in [text.get_text() for text in axes.texts]
+    assert any("under half of the draws" in text.get_text() for text in axes.get_legend().get_texts())
+    print_window(doubted)
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0].endswith("but on the hull in only 41 % of the draws of the errors")
+    print_window(window)
+    assert "only" not in capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0 %"), (0.004, "under 1 %"), (0.5, "50 %"), (0.997, "over 99 %"), (1, "100 %")]
+)
+def test_no_share_is_rounded_to_certainty(share, text):
+    known = ns.stability_window("Na3PS4", GGA).uncertainty
+    assert replace(known, probability_stable=share).percent_stable == text
 
 
 def test_lists_name_every_step_and_kink():

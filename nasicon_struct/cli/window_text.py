@@ -46,8 +46,16 @@ def _headline(window: Any) -> str:
     if window.is_stable:
         against = f"V against {window.open_element}"
         if math.isinf(window.oxidation_v):
-            return f"{window.target}: stable from {window.reduction_v:.3f} {against} upwards, without a limit"
-        return f"{window.target}: stable from {window.reduction_v:.3f} to {window.oxidation_v:.3f} {against}"
+            text = f"{window.target}: stable from {window.reduction_v:.3f} {against} upwards, without a limit"
+        else:
+            text = (
+                f"{window.target}: stable from {window.reduction_v:.3f} to {window.oxidation_v:.3f} {against}"
+            )
+        if window.is_doubtful:
+            text += (
+                f", but on the hull in only {window.uncertainty.percent_stable} of the draws of the errors"
+            )
+        return text
     if window.is_stable is None:
         return f"{window.target}: no window, since these energies hold none of {window.target}"
     above = 1000 * window.e_above_hull_ev_per_atom
@@ -70,9 +78,7 @@ def _limits(window: Any, tolerance: Any, framework: Any) -> list[list[str]]:
     if known is not None:
         pairs = (known.reduction_v_interval, known.oxidation_v_interval)
         if any(pair is not None for pair in pairs):
-            share = (
-                f"stable in {100 * known.probability_stable:.0f} % of {known.n_samples} draws of the errors"
-            )
+            share = f"on the hull in {known.percent_stable} of {known.n_samples} draws of the errors"
             medians = (known.reduction_v_median, known.oxidation_v_median)
             rows.append(["median", *("-" if value is None else f"{value:.2f}" for value in medians), share])
             rows.append(["95 % interval", *(_interval(pair) for pair in pairs), ""])

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BAR = "0.45"
+_DOUBTFUL = "0.88"
+_LABEL = {"facecolor": "white", "edgecolor": "none", "pad": 1.2}
 _EDGE = "0.15"
 _INTERVAL = "0.78"
 _HEIGHT = 0.40
@@ -63,7 +65,8 @@ def plot_windows(
 
     Notes
     -----
-    Filled bar: window of a phase on the hull. Hatched, dashed outline: no window of the compound (above the
+    Filled bar: window of a phase on the hull. Light and cross-hatched: the same, but in under half of the draws of
+    the error model of the energies the phase is on the hull; the share stands in the bar. Hatched, dashed outline: no window of the compound (above the
     hull, or without an energy); the range in which the mixture it would form exchanges nothing. Light strips:
     95 % intervals, with a tick at the median; that of the reduction limit above the bar, that of the oxidation
     limit below it.
@@ -112,10 +115,32 @@ def _draw_bar(
         low, high = item.reduction_v or 0.0, min(item.oxidation_v or 0.0, v_max)
         if math.isinf(high):
             high = v_max
+        known = item.uncertainty
+        doubtful = item.is_doubtful and known is not None
         bar = axes.barh(
-            y, high - low, left=low, height=height, color=_BAR, edgecolor=_EDGE, linewidth=0.8, zorder=3
+            y,
+            high - low,
+            left=low,
+            height=height,
+            facecolor=_DOUBTFUL if doubtful else _BAR,
+            edgecolor=_EDGE,
+            linewidth=0.8,
+            hatch="xxx" if doubtful else None,
+            zorder=3,
         )
-        used.setdefault(name, bar)
+        used.setdefault(f"{name}, but on the hull in under half of the draws" if doubtful else name, bar)
+        if doubtful and known is not None:
+            axes.text(
+                (low + high) / 2,
+                y,
+                known.percent_stable,
+                fontsize=7,
+                ha="center",
+                va="center",
+                zorder=6,
+                bbox=_LABEL,
+                clip_on=True,
+            )
     else:
         low, high = item.assemblage_reduction_v, min(item.assemblage_oxidation_v, v_max)
         if math.isinf(high):
@@ -136,7 +161,7 @@ def _draw_bar(
         above = item.e_above_hull_ev_per_atom
         text = "no energy" if above is None else f"{1000 * above:.0f} meV/atom above hull"
         if item.uncertainty is not None:
-            text += f", on it in {100 * item.uncertainty.probability_stable:.0f} % of samples"
+            text += f", on it in {item.uncertainty.percent_stable} of draws"
         end = max(high, low + 0.012)
         axes.annotate(text, (end, y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7)
     known = item.uncertainty

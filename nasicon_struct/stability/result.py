@@ -194,6 +194,15 @@ class WindowUncertainty(MSONable):
             competitors=CompetitorEffect,
         )
 
+    @property
+    def percent_stable(self) -> str:
+        """Share of the samples in which the target is on the hull, as text: ``"41 %"``."""
+        if 0 < self.probability_stable < 0.01:
+            return "under 1 %"
+        if 0.99 < self.probability_stable < 1:
+            return "over 99 %"
+        return f"{100 * self.probability_stable:.0f} %"
+
 
 @dataclass(frozen=True, kw_only=True)
 class StabilityWindow(MSONable):
@@ -297,6 +306,12 @@ class StabilityWindow(MSONable):
         return self.oxidation_v - self.reduction_v
 
     @property
+    def is_doubtful(self) -> bool:
+        """Whether the target is on the hull, but in under half of the draws of the error model of the energies."""
+        known = self.uncertainty
+        return bool(self.is_stable) and known is not None and known.probability_stable < 0.5
+
+    @property
     def shifted_v(self) -> tuple[float, float]:
         """Window of the target after shifting it onto the hull (that of its equilibrium assemblage), V."""
         return self.assemblage_reduction_v, self.assemblage_oxidation_v
@@ -305,4 +320,7 @@ class StabilityWindow(MSONable):
         if self.reduction_v is None or self.oxidation_v is None:
             return f"{self.target}: no window ({self.reason})"
         upper = "no upper limit" if math.isinf(self.oxidation_v) else f"{self.oxidation_v:.3f} V"
-        return f"{self.target}: {self.reduction_v:.3f} to {upper} against {self.open_element}"
+        text = f"{self.target}: {self.reduction_v:.3f} to {upper} against {self.open_element}"
+        if self.is_doubtful and self.uncertainty is not None:
+            text += f", but on the hull in only {self.uncertainty.percent_stable} of the draws of the errors"
+        return text
