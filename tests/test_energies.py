@@ -189,6 +189,47 @@ def test_delta_level_is_gga_plus_the_difference_of_the_potentials():
     assert checked >= 40
 
 
+#: Oxides and elements that every level of Na-Zr-Si-P-O with Sc, Zn and Al must hold.
+OXIDES = (
+    "Na2O Na2O2 SiO2 ZrO2 P2O5 Na3PO4 Na4P2O7 NaPO3 Na2SiO3 Na4SiO4 Na2Si2O5 Na2ZrO3 ZrSiO4 ZrP2O7 Na2ZrSi2O7 "
+    "NaZr2(PO4)3 Na3Zr2Si2PO12 Na4Zr2(SiO4)3 Sc2O3 ScPO4 NaScO2 ZnO Zn2SiO4 Na2ZnSiO4 NaZnPO4 Al2O3 AlPO4 NaAlO2 "
+    "NaAlSiO4"
+)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_oxide_systems_hold_what_decides_them(level):
+    entries = load_entries(("Na", "Zr", "Si", "P", "O", "Sc", "Zn", "Al"), source=level)
+    held = {composition_key(entry.amounts) for entry in entries}
+    assert {
+        formula for formula in OXIDES.split() if composition_key(parse_formula(formula)) not in held
+    } == set()
+    for symbol in entries.elements:
+        assert entries.formation_energy_ev_per_atom(symbol) == 0.0
+    assert check_entries(entries).usable
+
+
+def test_the_delta_level_holds_formulas_of_the_gga_set_only():
+    gga = {composition_key(parse_formula(row["formula"])) for row in rows_of("mp2019-gga")}
+    assert {composition_key(parse_formula(row["formula"])) for row in rows_of(DELTA)} <= gga
+
+
+def test_both_r2scan_levels_err_less_on_oxides_than_gga():
+    errors = {}
+    for level in (POTENTIAL, DELTA, "mp2019-gga-mp2020"):
+        entries = load_entries(source=level)
+        values = [
+            energy - value
+            for key, (value, _) in measured_enthalpies().items()
+            if {"O"} < {s for s, _ in key} <= {"Na", "Zr", "Si", "P", "O", "Sc", "Zn", "Al"}
+            and (energy := entries.formation_energy_ev_per_atom(dict(key))) is not None
+        ]
+        assert len(values) == 23
+        errors[level] = float(np.mean(np.abs(values)))
+    assert errors[POTENTIAL] < errors[DELTA] < 0.05  # the default is the better one
+    assert errors["mp2019-gga-mp2020"] > 0.06
+
+
 def test_relaxed_volumes_stay_near_the_start():
     rows = [row for row in rows_of(POTENTIAL) if row["volume_change_percent"]]
     changes = np.array([float(row["volume_change_percent"]) for row in rows])
