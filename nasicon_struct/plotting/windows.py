@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _BAR = "0.45"
 _DOUBTFUL = "0.88"
+_IN_FEW = "window in under half of the draws"
 _LABEL = {"facecolor": "white", "edgecolor": "none", "pad": 1.2}
 _EDGE = "0.15"
 _INTERVAL = "0.78"
@@ -81,9 +82,12 @@ def plot_windows(
         raise StabilityError(f"there are {len(items)} windows but {len(names)} labels; give one for each")
     axes = new_axes(ax, 6.4, 1.3 + 0.66 * len(items))
     used: dict[str, Any] = {}
+    any_plain = any(item.is_stable and not item.is_doubtful for item in items)
     for row, item in enumerate(items):
         y = len(items) - 1 - row
-        _draw_bar(axes, item, y, v_max, used, "window" + (f", {item.source}" if len(sources) == 1 else ""))
+        # The legend names the set of energies once, where there is only one.
+        named = len(sources) == 1 and not (item.is_doubtful and any_plain)
+        _draw_bar(axes, item, y, v_max, used, "window" + (f", {item.source}" if named else ""))
         if published and item.open_element == PUBLISHED_AGAINST:
             _draw_published(axes, item, y, used)
     axes.set_yticks(range(len(items)), names[::-1])
@@ -128,7 +132,7 @@ def _draw_bar(
             hatch="xxx" if doubtful else None,
             zorder=3,
         )
-        used.setdefault(f"{name}, but on the hull in under half of the draws" if doubtful else name, bar)
+        used.setdefault(name.replace("window", _IN_FEW, 1) if doubtful else name, bar)
         if doubtful and known is not None:
             axes.text(
                 (low + high) / 2,
