@@ -14,8 +14,8 @@ the marginal likelihood of the measured enthalpies times a weak prior; leaving o
 checks the result.
 
 A potential is also held against density-functional rows of the functional it was fitted to, where a compound
-has one and no measured enthalpy: they enter as measurements do, with the error of the functional itself (its root
-mean square against measurement) as their standard error.
+has one and no measured enthalpy: they enter as measurements do, with the error of the functional itself against
+measurement as their standard error.
 """
 
 from __future__ import annotations
@@ -312,8 +312,8 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
     """Return the density-functional energies that a level is held against: formation energy and standard error.
 
     The level named by ``held_against`` of the embedded set, without its elements and without compounds of measured
-    enthalpy. The standard error of all is the root mean square difference of that level from the measured
-    enthalpies of its compounds, at least 24 meV per atom.
+    enthalpy. The standard error of all is the scatter of that level around the measured enthalpies of its compounds
+    beyond the standard errors of these (maximum likelihood), at least 24 meV per atom.
 
     Parameters
     ----------
@@ -330,14 +330,28 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
     if not name:
         return {}
     dft, measured = load_entries(source=name), measured_enthalpies()
-    own = [error for _, error, _ in _compared(dft, measured)]
-    error = max(_DFT_FLOOR_EV, float(np.sqrt(np.mean(np.square(own)))) if own else 0.0)
+    error = max(_DFT_FLOOR_EV, _scatter(_compared(dft, measured)))
     found: dict[_Key, tuple[float, float]] = {}
     for entry in dft:
         key = composition_key(parse_formula(entry.formula))
         if len(key) > 1 and key not in measured:
             found[key] = (min(entry.energy_ev_per_atom, found.get(key, (math.inf,))[0]), error)
     return found
+
+
+def _scatter(compared: Sequence[tuple[_Key, float, float]]) -> float:
+    """Return the standard deviation of errors beyond the standard errors of the measurements, eV per atom."""
+    from scipy.optimize import minimize_scalar
+
+    if not compared:
+        return 0.0
+    errors, ses = np.array([[error, se] for _, error, se in compared]).T
+
+    def cost(scatter: float) -> float:
+        variance = scatter**2 + ses**2
+        return float(np.sum(errors**2 / variance + np.log(variance)))
+
+    return float(minimize_scalar(cost, bounds=(0.0, 2 * float(np.abs(errors).max())), method="bounded").x)
 
 
 def _compared(
