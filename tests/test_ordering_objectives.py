@@ -10,9 +10,11 @@ from pymatgen.core import Lattice, Structure
 import nasicon_struct as ns
 from nasicon_struct.errors import OrderingError
 from nasicon_struct.ordering.correlations import pair_shells, randomness_error
+from nasicon_struct.ordering.enumeration import list_distinct
 from nasicon_struct.ordering.request import prepare
 from nasicon_struct.ordering.results import OrderedCell
-from nasicon_struct.ordering.symmetry import site_permutations
+from nasicon_struct.ordering.symmetry import canonical, site_permutations
+from nasicon_struct.ordering.weighted import Weighted
 
 DOPED = "Na3.4Zr1.7Sc0.2Zn0.1Si2PO12"
 
@@ -100,6 +102,47 @@ def test_weights_lead_from_one_objective_to_another() -> None:
         assert cell.objective.startswith("1 electrostatic + ")
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [{"electrostatic": 1, "sqs": 5}, {"electrostatic": 1, "refined": 0.5}, {"refined": 1, "sqs": 5}],
+)
+def test_weights_find_as_many_as_asked_for(weights: dict) -> None:
+    # All 114 distinct arrangements, counted by SHRY and by Burnside's lemma (docs/ordering.md), valued one by one.
+    request, choices = prepare("Na3Zr2Si2PO12", formula_units=2, search_shape=False)
+    problem = request.problem(choices[0])
+    weighted = Weighted.of(problem, weights)
+    every = list_distinct(problem, site_permutations(problem)).occupations
+    values = sorted(weighted.value(occupation.astype(np.int64)) for occupation in every)
+    assert len(values) == 114
+    options = {"formula_units": 2, "search_shape": False, "objective": weights}
+    for wanted in (1, 12):
+        cells = ns.order_cell("Na3Zr2Si2PO12", n_structures=wanted, **options)
+        assert [cell.objective_value for cell in cells] == pytest.approx(values[:wanted], abs=1e-6)
+        assert not any("asked for" in text for text in cells[0].warnings)
+    cells = ns.order_cell("Na3Zr2Si2PO12", n_structures=200, **options)
+    assert [cell.objective_value for cell in cells] == pytest.approx(values, abs=1e-6)
+    assert all("114 distinct arrangements were found, 200 were asked for" in c.warnings for c in cells)
+
+
+def test_random_like_cations_as_many_as_there_are() -> None:
+    cells = ns.order_cell(
+        "Na3Zr2Si2PO12", formula_units=2, search_shape=False, objective="sqs", n_structures=20
+    )
+    errors = [cell.sqs_error for cell in cells]
+    assert errors == sorted(errors)
+    # Two P on six T positions: the cations alone tell the arrangements apart.
+    request, choices = prepare("Na3Zr2Si2PO12", formula_units=2, search_shape=False)
+    problem = request.problem(choices[0])
+    permutations = site_permutations(problem)
+    cations = np.array([name in ("Zr", "Si", "P") for name in problem.species_names])
+    forms = {
+        canonical(np.where(cations[o], problem.element_number[o] + 1, 0), permutations)
+        for o in list_distinct(problem, permutations).occupations.astype(np.int64)
+    }
+    assert len(cells) == len(forms) == 6
+    assert "6 distinct arrangements were found, 20 were asked for" in cells[0].warnings
+
+
 def test_boltzmann_sample_has_the_exact_mean() -> None:
     temperature = 3000.0
     listed = ns.enumerate_arrangements("Na3Zr2Si2PO12", formula_units=2)
@@ -177,7 +220,7 @@ def test_other_parents(composition: str, parent: str) -> None:
         composition, parent=parent, min_na_na_ang=2.5, n_structures=2, search_shape=False, n_anneals=4
     )
     assert cells[0].energy_ev_per_fu <= cells[-1].energy_ev_per_fu + 1e-7
-    assert len(cells) == 2 or any("distinct arrangements" in w for w in cells[0].warnings)
+    assert len(cells) == 2 or any("distinct arrangement" in w for w in cells[0].warnings)
     check(cells[0])
     for cell in cells:
         assert cell.composition_error <= 0.02

@@ -51,13 +51,17 @@ class Certainty:
             n_anneals=outcome.n_anneals,
             hit_rate=1.0 if outcome.exact else outcome.hits / max(outcome.n_anneals, 1),
             n_shapes=n_shapes,
-            warnings=()
-            if len(outcome.lowest) >= wanted
-            else (
-                f"{len(outcome.lowest)} distinct arrangements {'exist' if outcome.exact else 'were found'}, "
-                f"{wanted} were asked for",
-            ),
+            warnings=shortage(len(outcome.lowest), wanted, exact=outcome.exact),
         )
+
+
+def shortage(found: int, wanted: int, *, exact: bool = False) -> tuple[str, ...]:
+    """Return the warning that there are fewer arrangements than asked for; nothing where there are enough."""
+    if found >= wanted:
+        return ()
+    number = "1 distinct arrangement" if found == 1 else f"{found} distinct arrangements"
+    verb = ("exists" if found == 1 else "exist") if exact else ("was found" if found == 1 else "were found")
+    return (f"{number} {verb}, {wanted} were asked for",)
 
 
 def ordered_cell(

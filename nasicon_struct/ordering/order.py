@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from nasicon_struct.errors import OrderingError
-from nasicon_struct.ordering.cells import Certainty, ordered_cell
+from nasicon_struct.ordering.cells import Certainty, ordered_cell, shortage
 from nasicon_struct.ordering.correlations import pair_shells, randomness_error
 from nasicon_struct.ordering.request import Request, prepare
 from nasicon_struct.ordering.results import OrderedCell
@@ -58,7 +58,8 @@ def order_cell(
     supercell : int, three ints, or 3x3 matrix, optional
         The supercell itself, in the basis of the given cell (rows are the new vectors).
     n_structures : int
-        How many structures, all symmetry-distinct, lowest first.
+        How many structures, all symmetry-distinct, lowest first. Where there are fewer, those come, with a warning
+        in each.
     objective : str or mapping of str to float
         ``"electrostatic"``: lowest Ewald energy. ``"refined"``: the same with the refined numbers on each site
         (see ``keep_site_occupancies``). ``"sqs"``: M and T as near to a random alloy as they come, then the
@@ -250,6 +251,7 @@ def _other(
             how=f"{best.hits} of {best.n_anneals} independent anneals ended at the lowest sum",
             n_anneals=best.n_anneals,
             hit_rate=best.hits / best.n_anneals,
+            warnings=shortage(len(best.lowest), k),
         )
         return [
             ordered_cell(
@@ -274,7 +276,12 @@ def _other(
     else:
         sample = boltzmann_sample(problem, k, float(temperature_k or 0.0), seed=seed, workers=workers)
     shells = pair_shells(problem)
-    certainty = Certainty(how=sample.how, exact=sample.exact, n_arrangements=sample.n_arrangements)
+    certainty = Certainty(
+        how=sample.how,
+        exact=sample.exact,
+        n_arrangements=sample.n_arrangements,
+        warnings=shortage(len(sample.members), k),
+    )
     cells = []
     for energy, occupation in sample.members:
         error = randomness_error(problem, shells, occupation)

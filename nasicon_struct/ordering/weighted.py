@@ -25,6 +25,10 @@ _HOT: Final = 0.6
 _COLD: Final = 0.004
 #: Proposals per site of one anneal.
 _STEPS_PER_SITE: Final = 5_000
+#: Exchanges tried around one arrangement at most, and around all before no further one is looked at, where there are
+#: as many arrangements as asked for.
+_TRIED_ONCE: Final = 4_000
+_TRIED: Final = 20_000
 
 
 def check_weights(weights: Mapping[str, Any]) -> dict[str, float]:
@@ -179,7 +183,7 @@ def weighted_lowest(
     progress: Progress | None = None,
     considered: IntArray | None = None,
 ) -> WeightedOutcome:
-    """Anneal ``n_anneals`` times and return the ``k`` best distinct arrangements.
+    """Anneal ``n_anneals`` times and return the ``k`` best distinct arrangements, fewer where there are no more.
 
     ``considered`` masks the sites by which arrangements are told apart (all by default).
     """
@@ -207,8 +211,65 @@ def weighted_lowest(
             "no arrangement that keeps the rules was found; take a smaller min_na_na_ang, free more sites or "
             "anneal more often"
         )
-    ranked = sorted(found.items(), key=lambda item: (round(item[1][0], 7), item[0]))
-    best = ranked[0][1][0]
-    return WeightedOutcome(
-        [entry for _, entry in ranked[:k]], n_anneals, sum(value < best + 1e-6 for value in ends)
-    )
+    _add_neighbours(weighted, found, permutations, considered, k)
+    lowest = [entry for _, entry in _ranked(found)[:k]]
+    return WeightedOutcome(lowest, n_anneals, sum(value < lowest[0][0] + 1e-6 for value in ends))
+
+
+def _ranked(found: dict[bytes, tuple[float, IntArray]]) -> list[tuple[bytes, tuple[float, IntArray]]]:
+    return sorted(found.items(), key=lambda item: (round(item[1][0], 7), item[0]))
+
+
+def _add_neighbours(
+    weighted: Weighted,
+    found: dict[bytes, tuple[float, IntArray]],
+    permutations: IntArray,
+    considered: IntArray | None,
+    k: int,
+) -> None:
+    """Add the best single exchanges around the best arrangements, until the ``k`` best are settled.
+
+    Walks that agree end at one arrangement: the next best ones lie around it, where no walk ends.
+    """
+    problem = weighted.problem
+    done: set[bytes] = set()
+    tried = 0
+    while True:
+        fresh = [(key, entry) for key, entry in _ranked(found)[:k] if key not in done]
+        if not fresh or (tried > _TRIED and len(found) >= k):
+            return
+        key, (_, occupation) = fresh[0]
+        done.add(key)
+        images = _exchanged(problem, occupation, considered)
+        values = np.array([weighted.value(image) for image in images])
+        tried += len(images)
+        added = 0
+        for n in np.argsort(values.round(7), kind="stable"):
+            value, image = float(values[n]), images[n]
+            if added > 50 * k or (len(found) >= k and value > _ranked(found)[k - 1][1][0] + HIT_EV):
+                break
+            if not problem.is_allowed(image):
+                continue
+            element = problem.element_number[image] + 1
+            form = canonical(element if considered is None else element * considered, permutations)
+            if form not in found:
+                found[form] = (value, image)
+                added += 1
+
+
+def _exchanged(problem: OrderingProblem, occupation: IntArray, considered: IntArray | None) -> IntArray:
+    """Return the arrangements that differ by one exchange of two species, evenly picked where there are many."""
+    pairs = []
+    for low, high in zip(problem.start[:-1], problem.start[1:], strict=True):
+        if considered is not None and not considered[low]:
+            continue
+        first, second = np.triu_indices(int(high - low), 1)
+        unlike = occupation[low + first] != occupation[low + second]
+        pairs.append(np.column_stack([low + first[unlike], low + second[unlike]]))
+    every = np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
+    every = every[:: max(1, math.ceil(len(every) / _TRIED_ONCE))]
+    images = np.repeat(occupation[None], len(every), axis=0)
+    rows = np.arange(len(every))
+    images[rows, every[:, 0]] = occupation[every[:, 1]]
+    images[rows, every[:, 1]] = occupation[every[:, 0]]
+    return images
