@@ -15,7 +15,7 @@ from monty.json import MSONable
 
 from nasicon_struct.entries.amounts import amounts_of, atomic_fractions, composition_key
 from nasicon_struct.errors import EntriesError
-from nasicon_struct.formula import format_formula, parse_formula
+from nasicon_struct.formula import parse_formula
 
 if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PDEntry
@@ -360,8 +360,3 @@ class EntrySet(MSONable):
 def _rank(entry: Entry) -> tuple[float, str, str]:
     """Order of entries of one composition: energy first, then names, never the position in the list."""
     return (entry.energy_ev_per_atom, entry.formula, entry.entry_id)
-
-
-def entry_from_amounts(amounts: Mapping[str, Fraction], energy_ev_per_atom: float, **fields: str) -> Entry:
-    """Make an entry from exact amounts."""
-    return Entry(formula=format_formula(amounts), energy_ev_per_atom=energy_ev_per_atom, **fields)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nasicon_struct.entries import EntrySet, amounts_of
 from nasicon_struct.errors import StabilityError
-from nasicon_struct.formula import format_formula, parse_formula
+from nasicon_struct.formula import parse_formula
 from nasicon_struct.stability import simplex
 from nasicon_struct.stability.faces import dot_in_order
 from nasicon_struct.stability.hull import Hull
@@ -230,23 +230,8 @@ class System:
             for i, u, held in zip(phases, units, atoms, strict=True)
         )
 
-    def formation_energy_of(self, phases: Sequence[int], units: Sequence[Fraction | float]) -> float:
-        """Return the formation energy (reservoirs not subtracted) of an assemblage, eV."""
-        total = 0.0
-        for i, unit in zip(phases, units, strict=True):
-            amounts = self.exact[i]
-            grand = self.hull.e[i] * self.atoms_per_formula(i)
-            held = sum(float(amounts.get(r.element, 0)) * r.mu_relative_ev for r in self.reservoirs)
-            total += float(unit) * (grand + held)
-        return total
-
 
 def molecular(symbol: str, amount: Fraction | float) -> tuple[Fraction | float, str]:
     """Return amount and formula of an element as it stands in a reaction: 0.5 O2 for one O."""
     formula = _MOLECULES.get(symbol, symbol)
     return (amount / 2 if formula != symbol else amount), formula
-
-
-def write_amounts(amounts: Mapping[str, Fraction]) -> str:
-    """Return a formula of exact amounts."""
-    return format_formula(amounts)
