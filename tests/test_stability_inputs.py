@@ -267,3 +267,28 @@ def test_a_disordered_cif_is_the_compound_that_it_was_written_for(tmp_path: Path
     assert window.reduction_v == pytest.approx(of_formula.reduction_v)
     assert ns.charge_balance(Structure.from_file(path)).formula == "Na3Zr2Si2PO12"
     assert ns.charge_balance(Structure.from_file(path)).neutral
+
+
+def test_a_phase_is_added_on_the_scale_of_the_set() -> None:
+    entries = load_entries("Na-P-S", source="mp2019-gga")
+    bare = entries.without("Na3PS4")
+    known = stability_window("Na3PS4", entries, uncertainty=False)
+    added = bare.with_entry("Na3PS4", formation_energy_ev_per_atom=known.formation_energy_ev_per_atom)
+    window = stability_window("Na3PS4", added, uncertainty=False)
+    assert (window.reduction_v, window.oxidation_v) == pytest.approx((known.reduction_v, known.oxidation_v))
+    assert len(added) == len(bare) + 1
+    with pytest.raises(EntriesError, match="number of eV per atom"):
+        bare.with_entry("Na3PS4", formation_energy_ev_per_atom="low")
+    with pytest.raises(EntriesError, match="has no element Cl"):
+        bare.with_entry("NaCl", formation_energy_ev_per_atom=-2.1)
+    # On the absolute energies of a calculator as well: the elements there are not zero.
+    shift = {"Na": -1.3, "P": -5.4, "S": -4.1}
+    items = [
+        PDEntry(e.composition, e.energy + sum(shift[str(s)] * n for s, n in e.composition.items()))
+        for e in bare.pdentries()
+    ]
+    moved = ns.as_entry_set(items).with_entry(
+        "Na3PS4", formation_energy_ev_per_atom=known.formation_energy_ev_per_atom
+    )
+    window = stability_window("Na3PS4", moved, uncertainty=False)
+    assert (window.reduction_v, window.oxidation_v) == pytest.approx((known.reduction_v, known.oxidation_v))

@@ -36,8 +36,9 @@ def as_entry_set(entries: Any = None, *, system: Any = None, open_element: str |
     Parameters
     ----------
     entries : EntrySet, str, path, list of Entry, list of pymatgen entries, PhaseDiagram, or None
-        None loads the embedded set that is the default for the system; a string names an embedded set or a CSV or JSON file; a list may
-        hold pymatgen PDEntry, ComputedEntry or ComputedStructureEntry objects.
+        None loads the embedded set that is the default for the system (GGA without a system, see
+        :func:`load_entries`); a string names an embedded set or a CSV or JSON file; a list may hold pymatgen
+        PDEntry, ComputedEntry or ComputedStructureEntry objects.
     system : composition-like or chemical system, optional, keyword-only
         What an embedded set is cut down to.
     open_element : str or None, keyword-only

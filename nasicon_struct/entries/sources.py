@@ -245,7 +245,8 @@ def load_entries(
         ``"Na-P-S"``, a formula such as ``"Na3PS4"``, or several; None loads the whole set.
     source : str, optional, keyword-only
         Name of the set, see :func:`list_entry_sources`; without one, that of :func:`default_source` for the
-        system. Without a system either it is ``DEFAULT_SOURCE`` (GGA), so name the set to be sure.
+        system. ``load_entries()``, without a system either, is ``DEFAULT_SOURCE``: GGA, the set with the most
+        compounds, and not the level that windows and hulls are computed at by default. Name the set to be sure.
     open_element : str or None, keyword-only
         Element that is added to the system in any case.
     exclude_flags : iterable of str, keyword-only
