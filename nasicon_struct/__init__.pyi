@@ -16,8 +16,11 @@ from .design import DesignReport as DesignReport
 from .design import design as design
 from .diffraction import PowderPattern as PowderPattern
 from .diffraction import powder_pattern as powder_pattern
+from .doped import DopedSeries as DopedSeries
 from .doped import DopedStability as DopedStability
+from .doped import doped_series as doped_series
 from .doped import doped_stability as doped_stability
+from .doped import load_doped_series as load_doped_series
 from .entries import EntrySet as EntrySet
 from .entries import as_entry_set as as_entry_set
 from .entries import check_entries as check_entries
@@ -60,6 +63,9 @@ from .phase import PhaseAssignment as PhaseAssignment
 from .phase import assign_phase as assign_phase
 from .plotting.diagrams import plot_potential_diagram as plot_potential_diagram
 from .plotting.diagrams import plot_ternary_hull as plot_ternary_hull
+from .plotting.doped import plot_doped_series as plot_doped_series
+from .plotting.doped import plot_doped_windows as plot_doped_windows
+from .plotting.doped import plot_mixing_energies as plot_mixing_energies
 from .plotting.interfaces import plot_interface as plot_interface
 from .plotting.interfaces import plot_interface_map as plot_interface_map
 from .plotting.interphases import plot_interphases as plot_interphases

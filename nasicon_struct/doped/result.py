@@ -63,13 +63,14 @@ class DopedStability(MSONable):
     temperature_k : float or None
         Temperature of the entropy of mixing; None leaves it out.
     entropy_ev_per_k_per_atom : float
-        Ideal entropy of mixing of the lowest ordering's parent over the sites named in ``mixing``.
+        Ideal entropy of mixing of the parent of ``lowest`` over the sites named in ``mixing``. It differs between
+        parents: a monoclinic one has more kinds of sodium site, and less disorder on them.
     mixing : tuple of str
         Kinds of site that mix.
     orderings : tuple of DopedOrdering
-        Lowest first, with the entropy if a temperature is given.
+        Lowest first: by energy, or, if a temperature is given, by energy less temperature times entropy.
     window : StabilityWindow
-        Of the lowest ordering, with the entropy if a temperature is given.
+        Of ``lowest``, with the entropy if a temperature is given.
     warnings : tuple of str
     """
 
@@ -89,36 +90,44 @@ class DopedStability(MSONable):
 
     @property
     def lowest(self) -> DopedOrdering:
-        """The ordering nearest to the hull, or farthest below it, with the entropy if there is one."""
+        """The ordering that is lowest at ``temperature_k``, with the entropy; without a temperature at 0 K."""
         return self.orderings[0]
 
     @property
+    def ground_state(self) -> DopedOrdering:
+        """The ordering that is lowest at 0 K, without entropy."""
+        return min(self.orderings, key=lambda item: item.e_above_hull_ev_per_atom)
+
+    @property
     def e_above_hull_ev_per_atom(self) -> float:
-        """Of the lowest ordering without entropy, eV per atom; negative below every competing phase."""
-        return self.lowest.e_above_hull_ev_per_atom
+        """Of ``ground_state``, without entropy, eV per atom; negative below every competing phase."""
+        return self.ground_state.e_above_hull_ev_per_atom
 
     @property
     def e_above_hull_mixed_ev_per_atom(self) -> float:
-        """Of the lowest ordering with the ideal entropy of mixing, eV per atom."""
+        """Of ``lowest``, with the ideal entropy of mixing, eV per atom."""
         return self.lowest.e_above_hull_mixed_ev_per_atom
 
     @property
     def spread_ev_per_atom(self) -> float:
-        """Highest minus lowest energy above hull over the orderings, eV per atom."""
+        """Highest minus lowest energy over the orderings, without entropy, eV per atom."""
         values = [item.e_above_hull_ev_per_atom for item in self.orderings]
         return max(values) - min(values)
 
     def __str__(self) -> str:
-        best = self.lowest
+        count = len(self.orderings)
+        which = "the only relaxed ordering" if count == 1 else f"the lowest of {count} relaxed orderings"
+        spread = (
+            "" if count == 1 else f"; the highest lies {1000 * self.spread_ev_per_atom:.1f} meV/atom above it"
+        )
         text = (
-            f"{self.composition}: {1000 * best.e_above_hull_ev_per_atom:+.1f} meV/atom against the hull of "
-            f"{self.level!r}, lowest of {len(self.orderings)} relaxed orderings (spread "
-            f"{1000 * self.spread_ev_per_atom:.1f} meV/atom, {best.parent}, {best.formula_units} formula units)"
+            f"{self.composition}: {1000 * self.e_above_hull_ev_per_atom:+.1f} meV/atom against the hull of "
+            f"{self.level!r} at 0 K, {which} ({_cell(self.ground_state)}{spread})"
         )
         if self.temperature_k is not None:
             text += (
-                f"; {1000 * best.e_above_hull_mixed_ev_per_atom:+.1f} meV/atom at {self.temperature_k:g} K with "
-                "the ideal entropy of mixing"
+                f"; with the ideal entropy of mixing at {self.temperature_k:g} K "
+                f"{1000 * self.e_above_hull_mixed_ev_per_atom:+.1f} meV/atom ({_cell(self.lowest)})"
             )
         return text
 
@@ -142,3 +151,7 @@ class DopedStability(MSONable):
         ]
         heads = ["parent", "cell", "Z", "formation, eV/atom", "above hull, meV/atom", "with mixing", "dV, %"]
         return tabulate(rows, [*heads, "converged", "flags"], tablefmt="github", disable_numparse=True)
+
+
+def _cell(item: DopedOrdering) -> str:
+    return f"{item.parent}, {item.formula_units} formula unit{'s' if item.formula_units > 1 else ''}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -106,20 +107,23 @@ def relax_cell(
     energies: list[float] = []
     run = engine(FrechetCellFilter(atoms) if relax_lattice else atoms, logfile=None)
     converged = False
-    for _ in run.irun(fmax=0.0, steps=max_steps):  # the filter's own criterion is loose on the stress
-        energy, force = float(atoms.get_potential_energy()), _largest_force(atoms)
-        stress = _largest_stress_gpa(atoms) if relax_lattice else None
-        if not (math.isfinite(energy) and math.isfinite(force)):
-            raise CellError(
-                f"the calculator returned an energy of {energy} eV and a force of {force} eV/A at step "
-                f"{run.nsteps}; it does not know this structure, or atoms have come too close"
-            )
-        energies.append(energy / formula_units)
-        if progress is not None:
-            progress(run.nsteps, energies[-1], force)
-        if force < fmax_ev_per_ang and (stress is None or stress < max_stress_gpa):
-            converged = True
-            break
+    with warnings.catch_warnings():
+        # SciPy estimates the error of the strain's logarithm at some 1e-13 and says so at every step.
+        warnings.filterwarnings("ignore", "logm result may be inaccurate", RuntimeWarning)
+        for _ in run.irun(fmax=0.0, steps=max_steps):  # the filter's own criterion is loose on the stress
+            energy, force = float(atoms.get_potential_energy()), _largest_force(atoms)
+            stress = _largest_stress_gpa(atoms) if relax_lattice else None
+            if not (math.isfinite(energy) and math.isfinite(force)):
+                raise CellError(
+                    f"the calculator returned an energy of {energy} eV and a force of {force} eV/A at step "
+                    f"{run.nsteps}; it does not know this structure, or atoms have come too close"
+                )
+            energies.append(energy / formula_units)
+            if progress is not None:
+                progress(run.nsteps, energies[-1], force)
+            if force < fmax_ev_per_ang and (stress is None or stress < max_stress_gpa):
+                converged = True
+                break
     final = initial.copy()
     final.lattice = Lattice(np.array(atoms.cell))
     for i, position in enumerate(atoms.get_scaled_positions(wrap=False)):

@@ -1,0 +1,91 @@
+"""Draw every figure of docs/doped-cells.md again, from the shipped tables.
+
+python scripts/make_doped_figures.py                   # all, into docs/figures
+python scripts/make_doped_figures.py energies          # only these
+python scripts/make_doped_figures.py --folder FOLDER --suffix .pdf
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+import nasicon_struct as ns
+
+FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
+#: Series drawn side by side, in reading order.
+PANELS = ("Sc", "Si", "Zn", "Al")
+#: Z. Deng et al., Chem. Mater. 32 (2020) 7908: rhombohedral, DFT and cluster expansion.
+PUBLISHED = (0.0, 2.0, 3.0)
+
+
+def energies() -> Any:
+    """Draw energies above hull of the doped series."""
+    return _panels(ns.plot_doped_series)
+
+
+def windows() -> Any:
+    """Draw the windows of the doped series."""
+    return _panels(ns.plot_doped_windows)
+
+
+def undoped() -> Any:
+    """Draw energies above hull and windows of the undoped line."""
+    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    series = ns.load_doped_series("Si")
+    ns.plot_doped_series(series, left)
+    ns.plot_doped_windows(series, right)
+    return figure
+
+
+def mixing() -> Any:
+    """Draw the mixing energies of the undoped line beside the published ground states."""
+    series = ns.load_doped_series("Si", uncertainty=False)
+    return ns.plot_mixing_energies(series, ground_states=PUBLISHED).figure
+
+
+def _panels(plot: Callable[..., Any]) -> Any:
+    figure = Figure(figsize=(9.6, 7.2), layout="constrained")
+    axes = figure.subplots(2, 2, sharey=True).ravel()
+    for number, (name, ax) in enumerate(zip(PANELS, axes, strict=True)):
+        plot(ns.load_doped_series(name), ax)
+        if number:
+            ax.get_legend().remove()
+        if number % 2:
+            ax.set_ylabel("")
+    return figure
+
+
+DRAWN: dict[str, Callable[[], Any]] = {
+    "energies": energies,
+    "windows": windows,
+    "undoped": undoped,
+    "mixing": mixing,
+}
+
+
+def main() -> None:
+    """Draw what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(DRAWN)} [default: all]")
+    parser.add_argument("--folder", type=Path, default=FIGURES, help="where to write")
+    parser.add_argument("--suffix", default=".png", help="format")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(DRAWN))
+    if unknown:
+        parser.error(f"there is no figure {', '.join(unknown)}; there are {', '.join(DRAWN)}")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name in options.names or DRAWN:
+        file = options.folder / f"doped-{name}{options.suffix}"
+        figure = DRAWN[name]()
+        figure.savefig(file, dpi=150, metadata={"Software": None} if options.suffix == ".png" else None)
+        print(file)
+
+
+if __name__ == "__main__":
+    main()
