@@ -264,7 +264,8 @@ def parse_formula(formula: str, values: Mapping[str, object] | None = None) -> d
         raise CompositionError(
             f"{_show(formula)} names an additive or a hydrate; give the electrolyte alone, without wt%, mol% or a dot"
         )
-    text = " ".join(unicodedata.normalize("NFKC", formula).split())
+    visible = "".join(char for char in formula if unicodedata.category(char) != "Cf")  # of web pages, BOMs
+    text = " ".join(unicodedata.normalize("NFKC", visible).split())
     if not text:
         raise CompositionError("the formula is empty; write one such as 'Na3Zr2Si2PO12'")
     variables = {name: exact(value, what=f"value of {name}") for name, value in (values or {}).items()}

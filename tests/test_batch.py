@@ -333,3 +333,17 @@ def test_command(tmp_path: Path) -> None:
     assert data["lines"][0]["moles_exact"] == "1/2"
     assert data["lines"][0]["purity"] == 0.98
     assert runner.invoke(command, ["Na3Zr2Si2PO12", "--excess", "Na"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--excess", "Na=5%", "--excess", "Na=6%"),
+        ("--purity", "ZrO2=0.9", "--purity", "ZrO2=0.8"),
+        ("--share", "Na:Na2CO3=0.5", "--share", "Na:Na2CO3=0.4"),
+    ],
+)
+def test_no_number_replaces_another_in_silence(options: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(command, ["Na3Zr2Si2PO12", *options])
+    assert shown.exit_code == 2
+    assert "twice; give one number" in shown.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import random
 import re
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifParser
 
+import nasicon_struct as ns
 from nasicon_struct import reference
 from nasicon_struct.cif import as_structure, exact_decimals, read_structure, to_ascii
+from nasicon_struct.entries import amounts_of
 from nasicon_struct.errors import CellError
 from nasicon_struct.parents import list_parents, load_parent
 
@@ -279,6 +282,51 @@ def test_encodings(encoding, tmp_path):
             read_structure(path)
     else:
         assert len(read_structure(path)) == 84
+
+
+def test_packed_with_gzip(tmp_path):
+    text = text_of("xun2025_s2").encode()
+    path = tmp_path / "cell.cif.gz"
+    path.write_bytes(gzip.compress(text))
+    assert len(read_structure(path)) == 84
+    assert amounts_of(str(path)) == amounts_of(read_structure(path))
+    assert ns.assign_phase(str(path)).phase == ns.assign_phase(path).phase == "monoclinic"
+    for damaged, words in (
+        (gzip.compress(text)[:300], "breaks off"),
+        (b"\x1f\x8bxyz", "damaged gzip"),
+        (gzip.compress(bytes(30_000_000)), "unpacks to more than"),
+        (gzip.compress(b""), "is empty"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(CellError, match=words):
+            read_structure(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_the_phase_of_a_cif_does_not_depend_on_how_it_is_written(encoding, ends, tmp_path):
+    text = reference.cif_path("subramanian1985").read_text()
+    plain, path = tmp_path / "plain.cif", tmp_path / "other.cif"
+    plain.write_text(text)
+    path.write_bytes(text.replace("\n", ends).encode(encoding))
+    found, expected = ns.assign_phase(path), ns.assign_phase(plain)
+    assert found.probability_monoclinic == expected.probability_monoclinic
+    assert [vote.kind for vote in found.votes] == [vote.kind for vote in expected.votes]
+
+
+def test_labels_repeated_in_p1_but_not_at_one_position(tmp_path):
+    # pymatgen writes one row per position, all with the label of the site they come from.
+    cell = Structure.from_file(reference.cif_path("xun2025_s2"))
+    path = tmp_path / "p1.cif"
+    cell.to(filename=str(path))
+    found = read_structure(path)
+    assert len(found) == len(cell)
+    assert amounts(found.composition) == pytest.approx(amounts(cell.composition), abs=1e-4)
+    lines = path.read_text().splitlines(keepends=True)
+    row = next(n for n, line in enumerate(lines) if "  Na3  " in line)
+    path.write_text("".join([*lines[: row + 1], *lines[row:]]))
+    with pytest.raises(CellError, match="lists site Na3 twice"):
+        read_structure(path, check_formula=False)
 
 
 def test_binary_huge_missing_and_folder(tmp_path):

@@ -96,6 +96,11 @@ def test_parser_agrees_with_pymatgen(items: list[tuple[str, int]]) -> None:
     assert {s: float(n) for s, n in ours.items()} == pytest.approx(theirs.get_el_amt_dict())
 
 
+@pytest.mark.parametrize("mark", ["\ufeff", "\u200b", "\u00ad", "\u2060"])
+def test_invisible_characters_of_web_pages_do_not_count(mark: str) -> None:
+    assert parse_formula(f"{mark}Na3{mark}Zr2Si2PO12{mark}") == parse_formula("Na3Zr2Si2PO12")
+
+
 def test_brackets_and_subscripts() -> None:
     assert (
         ns.NasiconComposition.from_formula("Na3.4Sc0.4Zr1.6(SiO4)2(PO4)").formula == "Na3.4Zr1.6Sc0.4Si2PO12"

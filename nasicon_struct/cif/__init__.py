@@ -7,7 +7,17 @@ at the same coordinates, plain ASCII, CIF 1.1. Reading goes through gemmi; what 
 
 from __future__ import annotations
 
-from nasicon_struct.cif.read import as_structure, read_structure
+from nasicon_struct.cif.read import CIF_ENDINGS, as_structure, cell_block, is_cif_name, read_structure
 from nasicon_struct.cif.write import CifAtom, exact_decimals, format_cif, to_ascii
 
-__all__ = ["CifAtom", "as_structure", "exact_decimals", "format_cif", "read_structure", "to_ascii"]
+__all__ = [
+    "CIF_ENDINGS",
+    "CifAtom",
+    "as_structure",
+    "cell_block",
+    "exact_decimals",
+    "format_cif",
+    "is_cif_name",
+    "read_structure",
+    "to_ascii",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,13 @@ from nasicon_struct.parents import orbit
 
 _MAX_BYTES: Final = 20_000_000
 _MAX_ATOMS: Final = 20_000
+#: Endings of the names of CIFs.
+CIF_ENDINGS: Final = (".cif", ".mcif", ".cif.gz", ".mcif.gz")
+
+
+def is_cif_name(path: str | Path) -> bool:
+    """Whether a name is that of a CIF, packed with gzip or not."""
+    return str(path).lower().endswith(CIF_ENDINGS)
 
 
 def read_structure(path: str | Path, *, block: str | None = None, check_formula: bool = True) -> Structure:
@@ -94,7 +102,7 @@ def _text_of(file: Path) -> str:
         raise CellError(
             f"{file.name} has {size / 1e6:.0f} MB, more than {_MAX_BYTES / 1e6:.0f}; give a single structure"
         )
-    raw = file.read_bytes()
+    raw = _unpacked(file.read_bytes(), file.name)
     if not raw.strip():
         raise CellError(f"{file.name} is empty")
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
@@ -111,6 +119,34 @@ def _text_of(file: Path) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def _unpacked(raw: bytes, name: str) -> bytes:
+    """Return the content of a file packed with gzip, and that of any other as it is."""
+    if not raw.startswith(b"\x1f\x8b"):
+        return raw
+    unpack = zlib.decompressobj(wbits=31)
+    try:
+        content = unpack.decompress(raw, _MAX_BYTES + 1)
+    except zlib.error:
+        raise CellError(f"{name} is a damaged gzip file; pack it again") from None
+    if len(content) > _MAX_BYTES:
+        raise CellError(f"{name} unpacks to more than {_MAX_BYTES / 1e6:.0f} MB; give a single structure")
+    if not unpack.eof:
+        raise CellError(f"{name} is a gzip file that breaks off; fetch it again")
+    return content
+
+
+def cell_block(path: str | Path) -> gemmi.cif.Block:
+    """Return the block of a CIF that holds its structure, for what else it says.
+
+    Raises
+    ------
+    CellError
+        When the file cannot be read.
+    """
+    file = Path(path)
+    return _find_block(_parse(_text_of(file), file.name), None, file.name)
 
 
 def _parse(text: str, name: str) -> gemmi.cif.Document:
@@ -279,6 +315,7 @@ def _element(symbol: str | None, label: str, name: str) -> tuple[str, int | None
 @dataclass(frozen=True)
 class _Atom:
     label: str
+    has_label: bool
     element: str
     charge: int | None
     occupancy: float
@@ -297,7 +334,7 @@ def _read_atoms(
         raise CellError(
             f"{name} holds {len(table)} atom rows and {len(operations)} operations; it is too large"
         )
-    atoms, labels = [], set()
+    atoms = []
     for row_number, row in enumerate(table, start=1):
 
         def text(column: int, row: Any = row) -> str | None:
@@ -317,10 +354,6 @@ def _read_atoms(
         occupancy = 1.0 if text(5) is None else _number(text(5), f"occupancy of {where}", name)
         if not 0.0 <= occupancy <= 1.0 + 1e-3:
             raise CellError(f"{name}: the occupancy of {where} is {occupancy:g}, it must lie between 0 and 1")
-        if text(3) is not None:
-            if label in labels:
-                raise CellError(f"{name} lists {where} twice; labels must be unique")
-            labels.add(label)
         if occupancy == 0.0:
             continue
         points = orbit(operations, xyz, vectors)
@@ -333,7 +366,7 @@ def _read_atoms(
                     f"{name}: {where} has multiplicity {len(points)}, the file says {stated}; coordinates or "
                     "symmetry are damaged"
                 )
-        atoms.append(_Atom(label, element, charge, min(occupancy, 1.0), points))
+        atoms.append(_Atom(label, text(3) is not None, element, charge, min(occupancy, 1.0), points))
         if sum(len(a.points) for a in atoms) > _MAX_ATOMS:
             raise CellError(f"{name} makes more than {_MAX_ATOMS} atoms in the cell; it is too large")
     if not atoms:
@@ -363,7 +396,7 @@ def _merge(atoms: Sequence[_Atom], lattice: Lattice, name: str) -> Structure:
         species: Any = Species(atom.element, atom.charge) if charged else Element(atom.element)
         known = np.array(frac) if frac else np.empty((0, 3))
         for point in atom.points:
-            spot = None
+            spot: int | None = None
             if len(known):
                 delta = known - point
                 distance = np.linalg.norm((delta - np.round(delta)) @ vectors, axis=1)
@@ -374,6 +407,9 @@ def _merge(atoms: Sequence[_Atom], lattice: Lattice, name: str) -> Structure:
                 contents.append({species: atom.occupancy})
                 labels.append([atom.label])
                 continue
+            # Programs that write P1 repeat a label for every position; at one position it is a row too many.
+            if atom.has_label and species in contents[spot] and atom.label in labels[spot]:
+                raise CellError(f"{name} lists site {atom.label} twice; rows are doubled")
             contents[spot][species] = contents[spot].get(species, 0.0) + atom.occupancy
             labels[spot].append(atom.label)
     for content, names in zip(contents, labels, strict=True):

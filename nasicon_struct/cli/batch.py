@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,10 @@ def command(
         if not colon:
             raise click.UsageError(f"cannot read --share {text!r}; write it as Na:Na3PO4=0.5")
         name, part = _number("--share", rest, "Na:Na3PO4=0.5")
-        split.setdefault(element.strip(), {})[name] = part
+        of_element = split.setdefault(element.strip(), {})
+        if name in of_element:
+            raise click.UsageError(f"--share names {element.strip()}:{name} twice; give one number")
+        of_element[name] = part
     if csv_file and csv_file.exists() and not _is_sheet(csv_file):
         raise click.UsageError(f"{csv_file} exists and is no batch sheet; choose another name")
     sheet = batch_masses(
@@ -84,8 +88,8 @@ def command(
         precursors=precursors,
         mass_g=mass_g,
         amount_mol=amount_mol,
-        excess=dict(_number("--excess", text, "Na=0.05") for text in excesses),
-        purity=dict(_number("--purity", text, "NH4H2PO4=0.99") for text in purities),
+        excess=_numbers("--excess", excesses, "Na=0.05"),
+        purity=_numbers("--purity", purities, "NH4H2PO4=0.99"),
         shares=split,
         sintering_aid=aid,
     )
@@ -108,6 +112,17 @@ def _is_sheet(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(64)
     return not start or start.startswith(b"precursor,moles_per_formula_unit,")
+
+
+def _numbers(option: str, texts: Sequence[str], example: str) -> dict[str, float]:
+    """Return the number that an option gives for each name."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, number = _number(option, text, example)
+        if name in found:
+            raise click.UsageError(f"{option} names {name} twice; give one number")
+        found[name] = number
+    return found
 
 
 def _number(option: str, text: str, example: str) -> tuple[str, float]:

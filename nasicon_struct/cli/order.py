@@ -209,9 +209,9 @@ def command(
 def _average(target: str, given: dict[str, Any]) -> Any:
     """Return the disordered cell: of a CIF as it is, of a formula on its parent."""
     from nasicon_struct.cell import build_average_cell
-    from nasicon_struct.cif import read_structure
+    from nasicon_struct.cif import is_cif_name, read_structure
 
-    if target.lower().endswith(".cif") or Path(target).is_file():
+    if is_cif_name(target) or Path(target).is_file():
         return read_structure(target)
     return build_average_cell(
         target,

@@ -127,7 +127,9 @@ def command(
 
 def _structure(target: str, parent: str, coordinates: str, lattice: str) -> tuple[Any, tuple[str, ...]]:
     """Return the average cell of a formula, or the structure of a CIF, and warnings."""
-    if Path(target).suffix.lower() in (".cif", ".mcif") or Path(target).is_file():
+    from nasicon_struct.cif import is_cif_name
+
+    if is_cif_name(target) or Path(target).is_file():
         return target, ()
     from nasicon_struct.cell import build_average_cell
 

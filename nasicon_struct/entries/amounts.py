@@ -20,6 +20,15 @@ def _parsed(formula: str) -> tuple[tuple[str, Fraction], ...]:
     return tuple(parse_formula(formula).items())
 
 
+def _is_cif(text: str) -> bool:
+    """Whether a text is the name of a CIF; its reader is loaded only where that may be so."""
+    if "cif" not in text[-7:].lower():
+        return False
+    from nasicon_struct.cif import is_cif_name
+
+    return is_cif_name(text)
+
+
 def amounts_of(obj: Any) -> dict[str, Fraction]:
     """Return the exact amount of each element.
 
@@ -34,7 +43,7 @@ def amounts_of(obj: Any) -> dict[str, Fraction]:
     CompositionError
         If it cannot be read, an element is unknown, or an amount is negative or no number.
     """
-    if isinstance(obj, Path) or (isinstance(obj, str) and obj.lower().endswith(".cif")):
+    if isinstance(obj, Path) or (isinstance(obj, str) and _is_cif(obj)):
         from nasicon_struct.cif import read_structure
 
         obj = read_structure(obj)
@@ -61,7 +70,7 @@ def amounts_of(obj: Any) -> dict[str, Fraction]:
 
 def formula_of(obj: Any) -> str:
     """Return a printable formula: the user's own where it is a string, else an exact one."""
-    if isinstance(obj, str) and not obj.lower().endswith(".cif"):
+    if isinstance(obj, str) and not _is_cif(obj):
         return obj.strip()
     formula = getattr(obj, "formula", None)
     if isinstance(getattr(obj, "amounts", None), Mapping) and isinstance(formula, str):
@@ -77,9 +86,7 @@ def formula_unit(obj: Any) -> tuple[str, dict[str, Fraction]]:
     """
     formula = formula_of(obj)
     amounts = amounts_of(obj)
-    if isinstance(getattr(obj, "amounts", None), Mapping) or (
-        isinstance(obj, str) and not obj.lower().endswith(".cif")
-    ):
+    if isinstance(getattr(obj, "amounts", None), Mapping) or (isinstance(obj, str) and not _is_cif(obj)):
         return formula, amounts
     return formula, reduced(amounts)
 

@@ -12,13 +12,12 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
-from nasicon_struct.cif import read_structure
+from nasicon_struct.cif import cell_block, is_cif_name, read_structure
 from nasicon_struct.composition import NasiconComposition
 from nasicon_struct.errors import CellError, CompositionError, PatternError
 from nasicon_struct.parents import list_parents
 
-CIF_SUFFIXES: Final = frozenset({".cif", ".mcif"})
-STRUCTURE_SUFFIXES: Final = CIF_SUFFIXES | {".vasp", ".poscar", ".contcar", ".xsf"}
+STRUCTURE_SUFFIXES: Final = frozenset({".cif", ".mcif", ".vasp", ".poscar", ".contcar", ".xsf"})
 PATTERN_SUFFIXES: Final = frozenset(
     {
         ".xy",
@@ -95,9 +94,8 @@ def sort_input(obj: Any) -> Inputs:
     if isinstance(obj, str):
         text = obj.strip()
         suffix = Path(text).suffix.lower() if text else ""
-        named = (
-            suffix in STRUCTURE_SUFFIXES | PATTERN_SUFFIXES
-        )  # an exact formula such as Na10/3... holds a slash
+        # an exact formula such as Na10/3... holds a slash
+        named = suffix in STRUCTURE_SUFFIXES | PATTERN_SUFFIXES or is_cif_name(text)
         if named or (text and len(text) < 255 and Path(text).is_file()):
             return _from_file(Path(text))
         return Inputs(composition=text)
@@ -123,7 +121,7 @@ def sort_input(obj: Any) -> Inputs:
 
 def _from_file(path: Path) -> Inputs:
     suffix = path.suffix.lower()
-    if suffix in STRUCTURE_SUFFIXES or path.name.upper() in {"POSCAR", "CONTCAR"}:
+    if suffix in STRUCTURE_SUFFIXES or is_cif_name(path) or path.name.upper() in {"POSCAR", "CONTCAR"}:
         return Inputs(cell=read_cell(path))
     if suffix in PATTERN_SUFFIXES:
         from nasicon_struct.pattern_io import read_pattern
@@ -191,14 +189,14 @@ def read_cell(path: Path) -> CellInput:
     """
     if not path.is_file():
         raise CellError(f"there is no file {str(path)!r}")
-    if path.suffix.lower() not in CIF_SUFFIXES:
+    if not is_cif_name(path):
         try:
             structure = Structure.from_file(path)
         except Exception as error:
             raise CellError(f"{path.name} cannot be read as a structure ({_short(error)})") from None
         return CellInput(structure=structure, lattice=structure.lattice, name=path.name)
     structure = read_structure(path)
-    block = _first_cell_block(path)
+    block = cell_block(path)
     return CellInput(
         structure=structure,
         lattice=structure.lattice,
@@ -217,13 +215,6 @@ def _written_from(block: Any) -> str:
     if not _text(block, "_chemical_name_common").strip().startswith(("average cell", "ordered cell")):
         return ""
     return next((key for key in list_parents() if block.name.endswith(key)), "its parent")
-
-
-def _first_cell_block(path: Path) -> Any:
-    """Return the CIF block that holds the cell; the file has been read once already."""
-    import gemmi
-
-    return next(block for block in gemmi.cif.read(str(path)) if block.find_value("_cell_length_a"))
 
 
 def _text(block: Any, *tags: str) -> str:
