@@ -32,6 +32,10 @@ _LENGTH: Final = re.compile(
     re.I,
 )
 _RATIO: Final = re.compile(r"kalpha2 ratio: ([0-9.]+)")
+#: Titles of a first column that holds no 2-theta: d, d(A), d-spacing, q, Q[1/A], theta.
+_OTHER_AXIS: Final = re.compile(
+    r"(d|q|theta|th|θ)(?:[-_]?spacings?)?(?:[-_]?[(\[{].*|[-_](?:A|ang|deg)\b.*)?", re.I
+)
 _ANODE: Final = re.compile(r"(?:anode|target)\w*\W{1,12}(" + "|".join(TUBE_LINES_ANG) + r")\b", re.I)
 
 
@@ -225,6 +229,7 @@ def _read_columns(data: bytes, file: Path) -> _Scan:
             f"line {bad} of {file.name} does not fit the {width} columns before it; "
             "remove or mend it (one scan per file)"
         )
+    _refuse_other_axis(header, width, file.name)
     table = np.array(rows)
     warnings: list[str] = []
     sigma = None
@@ -239,6 +244,23 @@ def _read_columns(data: bytes, file: Path) -> _Scan:
     elif width > 2:
         warnings.append(f"only the first two of {width} columns were read")
     return _Scan(table[:, 0], table[:, 1], sigma=sigma, wavelength=length, ratio=ratio, warnings=warnings)
+
+
+def _refuse_other_axis(header: list[str], width: int, name: str) -> None:
+    """Refuse a table whose first column says that it holds d spacings, q or theta."""
+    titles = next((line for line in reversed(header) if line.strip()), "").strip(" \t#!%/;")
+    words = [word.strip("\"'") for word in re.split(r"[\s,;]+", titles)]
+    if not 2 <= len(words) <= 2 * width or any(_NUMBER.match(word) for word in words):
+        return
+    if re.search(r"(2|two|t)[-_ ]?(th|θ)", titles, re.I):
+        return
+    found = _OTHER_AXIS.fullmatch(words[0])
+    if found:
+        what = {"d": "d spacings", "q": "the scattering vector"}.get(found[1].lower(), "theta")
+        raise PatternError(
+            f"the first column of {name} is called {words[0]!r}, which is {what}; give 2-theta in degrees, or call the "
+            "column 2theta where it is that"
+        )
 
 
 def _numbers_points(table: NDArray[Any]) -> bool:

@@ -283,3 +283,45 @@ def test_damaged_files_never_escape(tmp_path: Path, name: str, where: int, patch
     (tmp_path / name).write_bytes(bytes(content))
     with contextlib.suppress(NasiconError):
         read_pattern(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("titles", "what"),
+    [
+        ("d I", "d spacings"),
+        ("# d(A), counts", "d spacings"),
+        ('"d-spacing [A]"\t"I"', "d spacings"),
+        ("q (1/A) I sigma", "scattering vector"),
+        ("Q_A^-1;I", "scattering vector"),
+        ("Theta Counts", "theta"),
+        ("theta(deg)\tIntensity (a.u.)", "theta"),
+    ],
+)
+def test_another_axis_is_no_two_theta(titles: str, what: str, tmp_path: Path) -> None:
+    rows = "\n".join(f"{0.5 + 0.01 * n:.2f} {100 + n}" for n in range(500))
+    path = tmp_path / "scan.xy"
+    path.write_text(f"Sample 7\n{titles}\n{rows}\n")
+    with pytest.raises(PatternError, match=what):
+        read_pattern(path)
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        "2theta I",
+        "Theta-2Theta scan of sample 3",
+        "TwoTheta(deg) Intensity",
+        "Angle,Intensity",
+        "Date 2024-05-01",
+        "D 5000 diffractometer",
+        "d8 advance",
+        "# theta / 2theta, counts",
+        "2\u03b8 counts",
+        "tth I",
+    ],
+)
+def test_titles_that_name_two_theta_or_nothing(titles: str, tmp_path: Path) -> None:
+    rows = "\n".join(f"{10 + 0.01 * n:.2f} {100 + n}" for n in range(500))
+    path = tmp_path / "scan.xy"
+    path.write_text(f"{titles}\n{rows}\n", encoding="utf-8")
+    assert read_pattern(path).two_theta_deg[0] == 10.0

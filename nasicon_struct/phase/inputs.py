@@ -25,6 +25,8 @@ PATTERN_SUFFIXES: Final = frozenset(
         ".csv",
         ".dat",
         ".txt",
+        ".tsv",
+        ".asc",
         ".brml",
         ".raw",
         ".xrdml",
