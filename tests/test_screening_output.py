@@ -71,6 +71,32 @@ def test_candidates_from_files(tmp_path: Path) -> None:
     assert len(screen(tmp_path / "a.csv", limit=3)) == 3
 
 
+def test_tables_of_spreadsheets(tmp_path: Path) -> None:
+    expected = screen(FORMULAS)
+    files = {
+        "semicolons.csv": "name;formula;x\n" + "".join(f"a;{f};1,5\n" for f in FORMULAS),
+        "tabs.csv": "name\tformula\n" + "".join(f"a, b\t{f}\n" for f in FORMULAS),
+        "blank.csv": "\n \nformula\n\n" + "\n\n".join(FORMULAS) + "\n\n\n",
+        "twice.csv": "formula,formula\n" + "".join(f"{f},none\n" for f in FORMULAS),
+        "bare.csv": "\n".join(FORMULAS),
+        "bare2.csv": "".join(f"{n},{f}\n" for n, f in enumerate(FORMULAS)),
+        "old mac.csv": "formula\r" + "\r".join(FORMULAS),
+        "comments.txt": "# best first\n\n" + "\n".join(FORMULAS) + "\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_bytes(text.encode())
+        pd.testing.assert_frame_equal(screen(tmp_path / name), expected, obj=name)
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "encoded.csv").write_text("formula\n" + "\n".join(FORMULAS), encoding=encoding)
+        pd.testing.assert_frame_equal(screen(tmp_path / "encoded.csv"), expected, obj=encoding)
+    # The names of columns may be formulas of precursors: those are no candidates.
+    (tmp_path / "oxides.csv").write_text("SiO2,Na2CO3,Composition\n1,2,NaZr2P3O12\n")
+    assert screen(tmp_path / "oxides.csv")["formula"].tolist() == ["NaZr2P3O12"]
+    (tmp_path / "oxides.csv").write_text("SiO2,Na2CO3\n1,2\n")
+    with pytest.raises(ScreeningError, match="no column 'formula'"):
+        screen(tmp_path / "oxides.csv")
+
+
 def test_broken_rows_of_a_file_cost_only_themselves(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes(
@@ -353,6 +379,8 @@ def test_command_fails_when_no_candidate_can_be_read(
         ("--series", "Na3+x"),
         ("--series", "Na3+x", "--values", "x"),
         ("--series", "Na3+x", "--values", "x=0,1", "--values", "x=2"),
+        ("--series", "Na3+xZr2Si2PO12", "--values", "x=0,1", "--values", "y=2"),
+        ("candidates",),
         ("--values", "x=1", "--space", "a.toml"),
         ("--space", "a.csv"),
         ("--space", "a.toml", "--series", "Na3+x"),

@@ -41,6 +41,8 @@ class Series(MSONable):
         for name, held in dict(self.values).items():
             if not (isinstance(name, str) and len(name) == 1 and name.isascii() and name.islower()):
                 raise ScreeningError(f"a variable must be one lower-case letter such as x, got {name!r}")
+            if name not in self.template:
+                raise ScreeningError(f"the template {self.template[:60]!r} does not hold the variable {name}")
             values[name] = tuple(str(exact_number(value, f"value of {name}")) for value in held)
             if not values[name]:
                 raise ScreeningError(f"the variable {name} has no values")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nasicon_struct.composition import NasiconComposition
 from nasicon_struct.entries import amounts_of
-from nasicon_struct.errors import NasiconError, ScreeningError
-from nasicon_struct.formula import format_formula
+from nasicon_struct.errors import CompositionError, NasiconError, ScreeningError
+from nasicon_struct.formula import format_formula, parse_formula
 from nasicon_struct.screening.series import Series
 from nasicon_struct.screening.spaces import DesignSpace
 
@@ -26,6 +27,8 @@ FORMULA_COLUMNS: Final = ("formula", "composition", "candidate")
 _TEXT_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 _JSON_SUFFIXES: Final = (".jsonl", ".ndjson")
 _PARQUET_SUFFIXES: Final = (".parquet", ".pq")
+#: What may stand between the cells of a .csv; spreadsheets with a decimal comma write semicolons. The first wins a tie.
+_DELIMITERS: Final = (",", ";", "\t")
 _WIDEST_CELL: Final = min(sys.maxsize, 2**31 - 1)
 
 
@@ -112,9 +115,9 @@ def open_source(candidates: Any, *, formula_column: str | None = None) -> Source
         return _from_rule(candidates)
     if isinstance(candidates, str | Path) and Path(candidates).suffix:
         return _from_file(Path(candidates), formula_column)
-    if isinstance(candidates, str):
+    if isinstance(candidates, str | Path):
         raise ScreeningError(
-            f"{candidates[:60]!r} is no file of candidates (.csv, .tsv, .txt, .jsonl, .parquet, .toml); put a "
+            f"{str(candidates)[:60]!r} is no file of candidates (.csv, .tsv, .txt, .jsonl, .parquet, .toml); put a "
             "single formula into a list"
         )
     if hasattr(candidates, "columns") and hasattr(candidates, "to_numpy"):
@@ -228,24 +231,50 @@ def _any_width(rows: Iterator[list[str]]) -> Iterator[list[str]]:
 def _read_text(path: Path, formula_column: str | None) -> Iterator[str | None]:
     """Yield the formulas of a CSV, TSV or plain text file; a broken row costs only itself."""
     suffix = path.suffix.lower()
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as handle:
+    with path.open("rb") as raw:
+        wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    encoding = "utf-16" if wide else "utf-8-sig"
+    with path.open(encoding=encoding, errors="replace", newline="") as handle:
         if suffix == ".txt":
             for line in handle:
-                yield line.rstrip("\r\n")
+                if line.strip() and not line.startswith("#"):
+                    yield line.rstrip("\r\n")
             return
-        delimiter = "\t" if suffix == ".tsv" else ","
-        reader = _any_width(csv.reader(handle, delimiter=delimiter))
+        first = next((line for line in handle if line.strip()), "")
+        delimiter = "\t" if suffix == ".tsv" else max(_DELIMITERS, key=first.count)
+        reader = _any_width(csv.reader(itertools.chain([first], handle), delimiter=delimiter))
         header = next(reader, None)
-        if header is None:
+        if not first or header is None:
             raise ScreeningError(f"{path} is empty; its first line names the columns, such as formula")
-        at = header.index(_choose(header, formula_column, str(path)))
+        at = _bare_column(header) if formula_column is None else None
+        if at is not None:
+            yield header[at]
+        else:
+            at = header.index(_choose(header, formula_column, str(path)))
         for row in reader:
+            if not row:  # a blank line
+                continue
             cell = row[at] if at < len(row) else ""
             if "\n" in cell:
                 # A quote that was never closed has swallowed the lines behind it: give them back.
                 yield from _unclosed(cell, at, delimiter)
             else:
                 yield cell
+
+
+def _bare_column(row: Sequence[str]) -> int | None:
+    """Return the column of the formulas in a table without a header: the only one that holds a whole candidate."""
+
+    def elements(cell: str) -> set[str]:
+        try:
+            return set(parse_formula(cell))
+        except CompositionError:
+            return set()
+
+    if any(cell.strip().lower() in FORMULA_COLUMNS for cell in row):
+        return None
+    found = [at for at, cell in enumerate(row) if len(elements(cell)) > 3 and "O" in elements(cell)]
+    return found[0] if len(found) == 1 else None
 
 
 def _unclosed(cell: str, at: int, delimiter: str) -> Iterator[str | None]:
