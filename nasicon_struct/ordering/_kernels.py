@@ -10,7 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasicon_struct.ordering._compiled import _LOW32, _S32, below, compiled, minus_log, next_bits
+from nasicon_struct.ordering._compiled import (
+    _LOW32,
+    _S32,
+    below,
+    compiled,
+    minus_log,
+    next_bits,
+)
 
 #: A descent stops when nothing gains more than this, eV.
 _GAIN = 1e-9
@@ -73,10 +80,11 @@ def _nth_root(ratio, blocks):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def anneal(  # type: ignore[no-untyped-def]
+def walk(  # type: ignore[no-untyped-def]
     q,
     phi,
     order,
+    place,
     species,
     low,
     high,
@@ -86,54 +94,176 @@ def anneal(  # type: ignore[no-untyped-def]
     allowed,
     charge,
     pair,
-    hot,
-    cold,
+    near,
+    local,
+    temperature,
     steps,
     bits,
+    energy,
+    lowest,
+    best,
 ):
-    """Walk ``steps`` proposals while the temperature (eV) falls geometrically from ``hot`` to ``cold``.
+    """Make ``steps`` Metropolis proposals at one ``temperature`` (eV); returns ``energy`` plus their changes.
 
-    ``weight`` holds cumulative 32-bit thresholds for choosing a group. Returns the accepted steps.
+    A proposal exchanges a site with one of another species anywhere in its group or, with a chance of ``local`` in
+    2^32, with one of its neighbours ``near`` (:func:`neighbours`). ``weight`` holds cumulative 32-bit thresholds for
+    choosing a group, ``place`` where each site stands in ``order``. The first arrangement below ``lowest[0]`` and
+    those below it in turn are written to ``best``.
     """
-    blocks = 100
-    factor = _nth_root(cold / hot, blocks)
-    temperature = hot
-    accepted = 0
+    limit = 40.0 * temperature
     n_sub = sub_low.shape[0]
-    for _ in range(blocks):
-        temperature *= factor
-        limit = 40.0 * temperature
-        for _ in range(steps // blocks + 1):
-            r = next_bits(bits)
-            pick = next_bits(bits)
-            s = 0
-            while s < n_sub - 1 and np.int64(pick & _LOW32) >= weight[s]:
-                s += 1
-            size = sub_high[s] - sub_low[s]
-            u = sub_low[s] + below(r & _LOW32, size)
-            k = species[u]
+    for _ in range(steps):
+        r = next_bits(bits)
+        pick = next_bits(bits)
+        s = 0
+        while s < n_sub - 1 and np.int64(pick & _LOW32) >= weight[s]:
+            s += 1
+        size = sub_high[s] - sub_low[s]
+        u = sub_low[s] + below(r & _LOW32, size)
+        k = species[u]
+        a = order[u]
+        if np.int64(pick >> _S32) < local:
+            b = near[a, below(r >> _S32, near.shape[1])]
+            if b < 0:
+                continue
+            v = place[b]
+            if species[v] == k:
+                continue
+        else:
             block = high[k] - low[k]
             if block == size:
                 continue
             v = sub_low[s] + below(r >> _S32, size - block)
             if v >= low[k]:
                 v += block
-            m = species[v]
-            a = order[u]
             b = order[v]
-            if not (allowed[a, m] and allowed[b, k]):
-                continue
-            dq = charge[m] - charge[k]
-            if dq == 0.0:  # species of one charge: free
-                order[u] = b
-                order[v] = a
-                continue
+        m = species[v]
+        if not (allowed[a, m] and allowed[b, k]):
+            continue
+        dq = charge[m] - charge[k]
+        if dq != 0.0:
             delta = dq * (phi[a] - phi[b]) + 0.5 * dq * dq * (pair[a, a] + pair[b, b] - 2.0 * pair[a, b])
             if delta > 0.0 and (delta > limit or delta > temperature * minus_log(next_bits(bits))):
                 continue
-            exchange(u, v, dq, q, phi, pair, order)
-            accepted += 1
-    return accepted
+            energy += delta
+        exchange(u, v, dq, q, phi, pair, order)  # species of one charge: free
+        place[a] = v
+        place[b] = u
+        if energy < lowest[0] - _GAIN:
+            lowest[0] = energy
+            best[:] = order
+    return energy
+
+
+@compiled
+def anneal(  # type: ignore[no-untyped-def]
+    q,
+    phi,
+    order,
+    place,
+    species,
+    low,
+    high,
+    sub_low,
+    sub_high,
+    weight,
+    allowed,
+    charge,
+    pair,
+    near,
+    hot,
+    cold,
+    steps,
+    bits,
+):
+    """Walk ``steps`` proposals (:func:`walk`) while the temperature falls geometrically from ``hot`` to ``cold``."""
+    blocks = 100
+    factor = _nth_root(cold / hot, blocks)
+    temperature = hot
+    never = np.full(1, -np.inf)
+    place[order] = np.arange(order.shape[0])
+    for _ in range(blocks):
+        temperature *= factor
+        walk(
+            q, phi, order, place, species, low, high, sub_low, sub_high, weight, allowed, charge, pair, near, 0,
+            temperature, steps // blocks + 1, bits, 0.0, never, order,
+        )  # fmt: skip
+
+
+@compiled
+def temper(  # type: ignore[no-untyped-def]
+    q,
+    phi,
+    order,
+    place,
+    species,
+    low,
+    high,
+    sub_low,
+    sub_high,
+    weight,
+    allowed,
+    charge,
+    field,
+    pair,
+    near,
+    local,
+    hot,
+    cold,
+    sweep,
+    cycles,
+    bits,
+    best,
+):
+    """Walk at several temperatures side by side (parallel tempering); ``best`` receives the lowest arrangement met.
+
+    The rows of ``q``, ``phi``, ``order`` and ``place`` are the walks; their temperatures lie between ``hot`` and
+    ``cold`` in equal ratios. In each of ``cycles`` every walk makes ``sweep`` proposals, then those at
+    neighbouring temperatures exchange these with the chance that keeps all Boltzmann distributions.
+    """
+    n_walks, n = order.shape
+    temperature = np.empty(n_walks)
+    energy = np.empty(n_walks)
+    lowest = np.full(1, np.inf)
+    factor = _nth_root(cold / hot, n_walks - 1)
+    for w in range(n_walks):
+        temperature[w] = hot if w == 0 else temperature[w - 1] * factor
+        energy[w] = 0.0
+        for i in range(n):
+            q[w, order[w, i]] = charge[species[i]]
+            place[w, order[w, i]] = i
+        potentials(q[w], field, pair, phi[w])
+        for i in range(n):
+            energy[w] += 0.5 * q[w, i] * (phi[w, i] + field[i])
+    at = np.arange(n_walks)  # the walk at each temperature
+    for cycle in range(cycles):
+        for t in range(n_walks):
+            w = at[t]
+            energy[w] = walk(
+                q[w], phi[w], order[w], place[w], species, low, high, sub_low, sub_high, weight, allowed, charge, pair,
+                near, local, temperature[t], sweep, bits, energy[w], lowest, best,
+            )  # fmt: skip
+        for t in range(cycle % 2, n_walks - 1, 2):
+            gap = energy[at[t + 1]] - energy[at[t]]
+            if (1.0 / temperature[t + 1] - 1.0 / temperature[t]) * gap > -minus_log(next_bits(bits)):
+                at[t], at[t + 1] = at[t + 1], at[t]
+
+
+@compiled
+def neighbours(pair, start, out):  # type: ignore[no-untyped-def]
+    """Fill ``out[a]`` with the sites of the group of a that interact most with it, strongest first; -1 where none is.
+
+    These are the near ones, among them the positions of a split site that two ions do not share.
+    """
+    out[:] = -1
+    for g in range(start.shape[0] - 1):
+        for a in range(start[g], start[g + 1]):
+            ranking = np.argsort(-np.round(pair[a, start[g] : start[g + 1]], 6), kind="mergesort") + start[g]
+            n = 0
+            for b in ranking:
+                if b != a and n < out.shape[1]:
+                    out[a, n] = b
+                    n += 1
 
 
 @compiled
@@ -181,9 +311,21 @@ def list_swaps(phi, order, low, high, sub_of, allowed, charge, pair, swaps, delt
 
 @compiled
 def descend(  # type: ignore[no-untyped-def]
-    q, phi, order, species, low, high, sub_of, allowed, charge, pair, spread, swaps, deltas, double
+    q,
+    phi,
+    order,
+    species,
+    low,
+    high,
+    sub_of,
+    allowed,
+    charge,
+    pair,
+    spread,
+    swaps,
+    deltas,
 ):
-    """Go down over the best single swaps, then, if ``double``, over two at once, until none gains.
+    """Go down over the best single swaps, then over two at once, until none gains.
 
     ``swaps`` (capacity, 2) and ``deltas`` (capacity,) are scratch space for every unlike pair.
     """
@@ -198,8 +340,6 @@ def descend(  # type: ignore[no-untyped-def]
                 break
             u, v = swaps[best, 0], swaps[best, 1]
             exchange(u, v, charge[species[v]] - charge[species[u]], q, phi, pair, order)
-        if not double:
-            return
         if not double_swap(q, phi, order, species, charge, pair, spread, swaps, deltas, n):
             return
 

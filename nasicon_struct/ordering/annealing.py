@@ -1,4 +1,4 @@
-"""Simulated annealing of one ordering problem: independent walks, the same on any number of threads."""
+"""Annealing and tempering of one ordering problem: independent walks, the same on any number of threads."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from nasicon_struct.ordering.problem import OrderingProblem
 #: Temperatures between which a walk cools, eV (formal charges make energies large).
 HOT_EV: Final = 0.5
 COLD_EV: Final = 0.08
-#: Kicks warm a minimum to these temperatures in turn, eV (the last one forgets it); the end replaces the minimum
-#: unless it lies this much higher.
-KICKS_EV: Final = (0.25, 0.35, 0.2, 0.5)
-_UPHILL_EV: Final = 0.3
-#: Ends of single swaps that lie higher than this above the minimum are not tried with double swaps, eV.
-_HOPELESS_EV: Final = 2.5
+#: Neighbours of a site, and the share (of 2^32) of the proposals of a tempered walk that exchange neighbours.
+N_NEAR: Final = 6
+LOCAL_SHARE: Final = 1 << 31
+#: Highest and lowest temperature of a tempered walk, eV, and proposals per site and temperature between exchanges.
+WARMEST_EV: Final = 0.6
+COOLEST_EV: Final = 0.15
+SWEEP: Final = 3
 _MASK: Final = (1 << 64) - 1
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -38,6 +39,11 @@ def stream(seed: int, *numbers: int) -> int:
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
         state = z ^ (z >> 31)
     return state
+
+
+def n_temperatures(problem: OrderingProblem) -> int:
+    """Return the temperatures of a tempered walk: more in larger cells, whose energies at two of them overlap less."""
+    return max(8, round(8 * math.sqrt(problem.n / 150)))
 
 
 def run_all(task: Callable[[_T], _R], items: Sequence[_T], workers: int) -> Iterable[_R]:
@@ -64,6 +70,7 @@ class Layout:
     weight: IntArray
     allowed: NDArray[np.bool_]
     spread: FloatArray
+    near: IntArray
     n_swaps: int
 
     @classmethod
@@ -84,6 +91,8 @@ class Layout:
         share = np.cumsum(open_sites) / max(open_sites.sum(), 1.0)
         spread = np.zeros_like(problem.pair)
         _kernels.spreads(problem.pair, problem.start, spread)
+        near = np.empty((problem.n, N_NEAR), dtype=np.int64)
+        _kernels.neighbours(problem.pair, problem.start, near)
         return cls(
             problem=problem,
             start=np.argsort(problem.first_arrangement(), kind="stable").astype(np.int64),
@@ -96,6 +105,7 @@ class Layout:
             weight=np.floor(share * 2.0**32).astype(np.int64),
             allowed=np.ascontiguousarray(problem.allowed.T),
             spread=spread,
+            near=near,
             n_swaps=n_swaps,
         )
 
@@ -118,6 +128,7 @@ class Walker:
         n = layout.problem.n
         self.q: FloatArray = np.empty(n)
         self.phi: FloatArray = np.empty(n)
+        self.place: IntArray = np.empty(n, dtype=np.int64)
         self.swaps: IntArray = np.empty((max(layout.n_swaps, 1), 2), dtype=np.int64)
         self.deltas: FloatArray = np.empty(max(layout.n_swaps, 1))
 
@@ -147,17 +158,38 @@ class Walker:
         lay, problem = self.layout, self.layout.problem
         self._load(order)
         _kernels.anneal(
-            self.q, self.phi, order, lay.species, lay.low, lay.high, lay.sub_low, lay.sub_high, lay.weight,
-            lay.allowed, problem.charge, problem.pair, hot, cold, steps, bits,
+            self.q, self.phi, order, self.place, lay.species, lay.low, lay.high, lay.sub_low, lay.sub_high,
+            lay.weight, lay.allowed, problem.charge, problem.pair, lay.near, hot, cold, steps, bits,
         )  # fmt: skip
 
-    def descend(self, order: IntArray, *, double: bool) -> float:
+    def temper(self, state: int, cycles: int) -> tuple[float, IntArray]:
+        """Temper random arrangements, one at each temperature, and descend from the lowest arrangement met.
+
+        Returns the energy of the end (eV per supercell) and the species number of each site.
+        """
+        lay, problem = self.layout, self.layout.problem
+        orders = []
+        for number in range(n_temperatures(problem)):
+            order, bits = self.shuffled(stream(state, number))
+            orders.append(order)
+        order = np.array(orders)
+        best = np.empty(problem.n, dtype=np.int64)
+        q, phi = np.empty(order.shape), np.empty(order.shape)
+        _kernels.temper(
+            q, phi, order, np.empty_like(order), lay.species, lay.low, lay.high, lay.sub_low, lay.sub_high, lay.weight,
+            lay.allowed, problem.charge, problem.field, problem.pair, lay.near, LOCAL_SHARE,
+            WARMEST_EV, COOLEST_EV, SWEEP * problem.n, cycles, bits, best,
+        )  # fmt: skip
+        energy = self.descend(best)
+        return energy, lay.occupation(best)
+
+    def descend(self, order: IntArray) -> float:
         """Take an arrangement down in place; returns its energy, eV per supercell."""
         lay, problem = self.layout, self.layout.problem
         self._load(order)
         _kernels.descend(
             self.q, self.phi, order, lay.species, lay.low, lay.high, lay.sub_of, lay.allowed, problem.charge,
-            problem.pair, lay.spread, self.swaps, self.deltas, double,
+            problem.pair, lay.spread, self.swaps, self.deltas,
         )  # fmt: skip
         return self.energy(order)
 
@@ -167,26 +199,15 @@ class Walker:
         self._load(order)
         return problem.constant + 0.5 * math.fsum((self.q * (self.phi + problem.field)).tolist())
 
-    def search(self, state: int, steps: int, kicks: int = 0) -> tuple[float, IntArray]:
-        """Anneal from a random start and descend, then warm and cool the minimum ``kicks`` times.
+    def quick(self, state: int, steps: int) -> tuple[float, IntArray]:
+        """Anneal once from a random start and descend.
 
-        Returns the lowest energy (eV per supercell) and its arrangement.
+        Returns the energy (eV per supercell) and the species number of each site.
         """
         order, bits = self.shuffled(state)
         self.anneal(order, bits, steps)
-        energy = self.descend(order, double=True)
-        lowest, best = energy, order.copy()
-        for kick in range(kicks):
-            trial = order.copy()
-            self.anneal(trial, bits, steps, hot=KICKS_EV[kick % len(KICKS_EV)])
-            if self.descend(trial, double=False) > energy + _HOPELESS_EV:
-                continue
-            end = self.descend(trial, double=True)
-            if end < energy + _UPHILL_EV:
-                order, energy = trial, end
-            if end < lowest - 1e-7:
-                lowest, best = end, trial.copy()
-        return lowest, self.layout.occupation(best)
+        energy = self.descend(order)
+        return energy, self.layout.occupation(order)
 
     def exchanges(self, order: IntArray) -> Iterator[tuple[float, IntArray]]:
         """Yield every exchange of two unlike species, lowest first: energy change (eV) and arrangement."""

@@ -94,7 +94,8 @@ def order_cell(
     workers : int
         Threads.
     effort : float
-        Multiplies the number of anneals (64, fewer in cells of more than 20 formula units).
+        Multiplies the number of anneals (64, fewer in cells of more than 20 formula units), in a search of shapes
+        their length.
     n_anneals : int, optional
         Anneals of one shape; replaces ``effort``. After a search of shapes the best one gets a quarter more.
     progress : callable, optional
@@ -154,6 +155,7 @@ def order_cell(
             seed=seed,
             n_anneals=count,
             min_hits=hits,
+            effort=effort if n_anneals is None else n_anneals / 64,
             workers=workers,
             progress=progress,
         )

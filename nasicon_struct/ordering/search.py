@@ -8,7 +8,14 @@ from typing import Final
 
 from nasicon_struct.errors import OrderingError
 from nasicon_struct.ordering import exhaustive
-from nasicon_struct.ordering.annealing import Layout, Walker, run_all, stream
+from nasicon_struct.ordering.annealing import (
+    SWEEP,
+    Layout,
+    Walker,
+    n_temperatures,
+    run_all,
+    stream,
+)
 from nasicon_struct.ordering.lattice import IntArray
 from nasicon_struct.ordering.pool import Pool
 from nasicon_struct.ordering.problem import OrderingProblem
@@ -17,9 +24,11 @@ from nasicon_struct.ordering.problem import OrderingProblem
 EXHAUSTIVE_LIMIT: Final = 3e7
 #: An anneal hits the lowest energy when it ends this near to it, eV per supercell.
 HIT_EV: Final = 1e-5
-#: Anneals before longer ones are made, and proposals of the longest.
-_PER_LEVEL: Final = 16
-_MOST_PROPOSALS: Final = 4_000_000
+#: Walks before longer ones are made, how often they become longer, and proposals of the longest.
+_BATCH: Final = 8
+_BASE_CYCLES: Final = 2.0
+_TOP_LEVEL: Final = 2
+_MOST_PROPOSALS: Final = 200_000_000
 #: Anneals stop early only when at least this share of them agrees on the lowest energy.
 _AGREE: Final = 0.25
 Progress = Callable[[int, int], None]
@@ -70,32 +79,27 @@ def all_lowest(problem: OrderingProblem, k: int, permutations: IntArray | None =
 
 
 def steps_for(problem: OrderingProblem) -> int:
-    """Return the proposals of one cooling: 300 per site (more gain less than another start does)."""
+    """Return the proposals of one quick cooling: 300 per site."""
     return max(300 * problem.n, 20_000)
 
 
-def kicks_for(problem: OrderingProblem) -> int:
-    """Return how often one anneal warms its minimum up again; large cells have more to repair."""
-    return problem.n // 9
+def proposals_per_cycle(problem: OrderingProblem) -> int:
+    """Return the proposals of one cycle of a tempered walk."""
+    return SWEEP * problem.n * n_temperatures(problem)
 
 
-def plan(problem: OrderingProblem, number: int) -> tuple[int, int]:
-    """Return the proposals of one cooling and the kicks of anneal ``number``.
-
-    Where the first 16 anneals did not agree on the lowest energy, the next 16 are kicked up to four times as
-    often, and those after up to sixteen times, within a bound on the whole anneal.
-    """
-    steps, kicks = steps_for(problem), max(kicks_for(problem), 2)
-    level = min(number // _PER_LEVEL, 2)
-    most = max(kicks, _MOST_PROPOSALS // steps)
-    return steps, min(kicks * 4**level, most)
+def cycles_at(problem: OrderingProblem, base: float, level: int) -> int:
+    """Return the cycles of one tempered walk: ``base`` at level 0, four times as many with each level, bounded."""
+    return max(int(min(base * 4**level, _MOST_PROPOSALS / proposals_per_cycle(problem))), 20)
 
 
-def annealed(layout: Layout, seed: int, numbers: range, workers: int) -> list[tuple[float, IntArray]]:
-    """Return the ends of numbered anneals, in order."""
+def tempered(
+    layout: Layout, seed: int, numbers: range, workers: int, cycles: int
+) -> list[tuple[float, IntArray]]:
+    """Return the ends of numbered walks, in order."""
 
     def one(number: int) -> tuple[float, IntArray]:
-        return Walker(layout).search(stream(seed, number), *plan(layout.problem, number))
+        return Walker(layout).temper(stream(seed, number), cycles)
 
     return list(run_all(one, numbers, workers))
 
@@ -109,24 +113,28 @@ def anneal_lowest(
     min_hits: int,
     workers: int = 1,
     start: list[tuple[float, IntArray]] | None = None,
+    quick: list[tuple[float, IntArray]] | None = None,
+    cycles: int | None = None,
     progress: Progress | None = None,
     permutations: IntArray | None = None,
 ) -> Outcome:
     """Anneal ``n_anneals`` times, fewer when ``min_hits`` and a quarter of all reached the lowest energy."""
     layout = Layout.of(problem)
     pool = Pool(problem, permutations)
-    ends = list(start or [])
-    batch = 8
-    while len(ends) < n_anneals:
-        numbers = range(len(ends), min(len(ends) + batch, n_anneals))
-        ends += annealed(layout, seed, numbers, workers)
-        best = min(energy for energy, _ in ends)
+    ends, rough = list(start or []), list(quick or [])
+    base = _BASE_CYCLES * problem.n if cycles is None else cycles
+    batches = 0
+    while True:
+        best = min((energy for energy, _ in (*ends, *rough)), default=0.0)
+        hits = sum(energy < best + HIT_EV for energy, _ in ends)
+        if len(ends) >= n_anneals or (hits >= min_hits and hits >= _AGREE * len(ends)):
+            break
+        numbers = range(len(ends), min(len(ends) + _BATCH, n_anneals))
+        ends += tempered(layout, seed, numbers, workers, cycles_at(problem, base, min(batches, _TOP_LEVEL)))
+        batches += 1
         if progress is not None:
             progress(len(ends), n_anneals)
-        hits = sum(energy < best + HIT_EV for energy, _ in ends)
-        if hits >= min_hits and hits >= _AGREE * len(ends):
-            break
-    for energy, occupation in sorted(ends, key=lambda end: round(end[0], 6)):
+    for energy, occupation in sorted((*ends, *rough), key=lambda end: round(end[0], 6)):
         low = not pool.is_full(k) or energy < pool.worst(k) + HIT_EV
         if low and problem.is_allowed(occupation):
             pool.add(energy, occupation)
@@ -137,8 +145,11 @@ def anneal_lowest(
         )
     best = pool.worst(1)
     hits = sum(energy < best + HIT_EV for energy, _ in ends)
+    n_walks = len(ends)
+    if not hits:  # a quick anneal alone came here
+        hits, n_walks = 1, n_walks + 1
     neighbours(layout, pool, k)
-    return Outcome(pool.lowest(k), pool, False, None, len(ends), hits)
+    return Outcome(pool.lowest(k), pool, False, None, n_walks, hits)
 
 
 def neighbours(layout: Layout, pool: Pool, k: int) -> None:
