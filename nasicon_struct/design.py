@@ -334,8 +334,7 @@ def markdown(report: DesignReport) -> str:
             "",
             found.table(),
             "",
-            f"- {found.window.reason}",
-            f"- decomposition: {found.window.decomposition_reaction}",
+            f"- {found.describe_window()}",
             *[f"- note: {text}" for text in found.warnings],
             "",
         ]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import importlib
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from ase.calculators.lj import LennardJones
+from click.testing import CliRunner
 from hypothesis import given, settings
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -21,6 +24,7 @@ from scipy.spatial import ConvexHull
 
 import nasicon_struct as ns
 from nasicon_struct import reference
+from nasicon_struct.cli.design import command
 from nasicon_struct.doped import (
     DopedSeries,
     DopedStability,
@@ -311,6 +315,28 @@ def test_the_sentence_names_the_cell_at_0_k_and_the_one_with_entropy(own):
     alone = dataclasses.replace(found, orderings=(high,), temperature_k=None)
     assert "the only relaxed ordering" in str(alone)
     assert "entropy" not in str(alone)
+
+
+def test_the_window_says_of_what_it_is(own):
+    found = own[0][0.5]
+    text = found.describe_window()
+    assert f"Window of the cell of {found.lowest.parent}, with the ideal entropy of mixing at 1000 K" in text
+    assert "with mixing, 1000 K" in found.table()
+    low, high = found.window.shifted_v
+    assert found.window.is_stable or f"shifted onto the hull {low:.3f} to {high:.3f} V" in text
+    cold = dataclasses.replace(found, temperature_k=None)
+    assert "entropy" not in cold.describe_window()
+    assert "with mixing" not in cold.table()
+
+
+def test_the_command_shows_the_relaxed_cells(own, monkeypatch, tmp_path):
+    importlib.import_module("nasicon_struct.design")
+    monkeypatch.setattr(sys.modules["nasicon_struct.design"], "doped_stability", lambda *_, **__: own[0][0.5])
+    shown = CliRunner().invoke(command, [own[0][0.5].composition, "--relax", "--out", str(tmp_path)])
+    assert shown.exit_code == 0
+    assert "meV/atom against the hull, relaxed" in shown.output
+    assert "the lowest of 4 relaxed orderings" in shown.output
+    assert own[0][0.5].describe_window() in shown.output
 
 
 def test_series_of_several_levels_or_of_nothing_are_refused(own):

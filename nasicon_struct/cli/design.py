@@ -68,7 +68,7 @@ def command(
         )
     else:
         formulas, many = [NasiconComposition.from_formula(target).formula], False
-    rows, failures = [], []
+    rows, relaxed, failures = [], [], []
     relax_options = {
         "n_orderings": orderings,
         "formula_units": formula_units or None,
@@ -92,10 +92,14 @@ def command(
         folder = out / folder_name(report.composition) if many else out
         write_report(report, folder)
         rows.append({**summary(report), "folder": str(folder)})
+        if report.relaxed is not None:
+            relaxed.append(report.relaxed)
     if as_json:
         echo_json(rows if many else rows[0])
     else:
         echo_table([_row(row) for row in rows], ["formula", "phase", "P(C2/c)", "stability", "folder"])
+        for found in relaxed:
+            click.echo(f"\n{found}\n{found.describe_window()}" + ("" if many else f"\n\n{found.table()}"))
     for formula, message in failures:
         click.echo(f"error: {formula}: {message}", err=True)
     if failures:
@@ -105,11 +109,15 @@ def command(
 
 
 def _row(data: dict[str, Any]) -> list[str]:
-    window = data["window"]
+    window, relaxed = data["window"], data["relaxed"]
     if window["is_stable"]:
         stability = f"{window['reduction_v']:.2f} to {window['oxidation_v']:.2f} V"
     elif window["is_stable"] is None:
         stability = "unknown: no energy of this composition"
+        if relaxed is not None:
+            stability = (
+                f"{1000 * relaxed['e_above_hull_ev_per_atom']:+.0f} meV/atom against the hull, relaxed"
+            )
     else:
         stability = f"{1000 * window['e_above_hull_ev_per_atom']:.0f} meV/atom above hull"
     phase = data["phase"]

@@ -131,10 +131,26 @@ class DopedStability(MSONable):
             )
         return text
 
+    def describe_window(self) -> str:
+        """Return the window in one sentence, and what the composition decomposes to where there is none."""
+        kind = (
+            ""
+            if self.temperature_k is None
+            else f", with the ideal entropy of mixing at {self.temperature_k:g} K"
+        )
+        text = f"Window of the cell of {self.lowest.parent}{kind}: {self.window.reason}"
+        if self.window.is_stable:
+            return text
+        low, high = self.window.shifted_v
+        return (
+            f"{text}; shifted onto the hull {low:.3f} to {high:.3f} V; {self.window.decomposition_reaction}"
+        )
+
     def table(self) -> str:
         """Return the orderings as a plain-text table."""
         from tabulate import tabulate
 
+        mixed = self.temperature_k is not None
         rows = [
             [
                 item.parent,
@@ -142,15 +158,17 @@ class DopedStability(MSONable):
                 item.formula_units,
                 f"{item.formation_energy_ev_per_atom:.4f}",
                 f"{1000 * item.e_above_hull_ev_per_atom:+.1f}",
-                f"{1000 * item.e_above_hull_mixed_ev_per_atom:+.1f}",
+                *([f"{1000 * item.e_above_hull_mixed_ev_per_atom:+.1f}"] if mixed else []),
                 f"{item.relaxed.volume_change_percent:+.1f}",
                 "yes" if item.relaxed.converged else "no",
                 len(item.relaxed.flags),
             ]
             for item in self.orderings
         ]
-        heads = ["parent", "cell", "Z", "formation, eV/atom", "above hull, meV/atom", "with mixing", "dV, %"]
-        return tabulate(rows, [*heads, "converged", "flags"], tablefmt="github", disable_numparse=True)
+        heads = ["parent", "cell", "Z", "formation, eV/atom", "above hull, meV/atom"]
+        heads += [f"with mixing, {self.temperature_k:g} K"] if mixed else []
+        heads += ["dV, %", "converged", "flags"]
+        return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
 def _cell(item: DopedOrdering) -> str:
