@@ -15,10 +15,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import nasicon_struct as ns
+from nasicon_struct.doped import list_doped_series
 
 FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
-#: Series drawn side by side, in reading order.
-PANELS = ("Sc", "Si", "Zn", "Al")
+#: Doped series drawn side by side, as far as the tables hold them.
+PANELS = ("Sc", "ScZn", "Zn", "Al")
 #: Z. Deng et al., Chem. Mater. 32 (2020) 7908: rhombohedral, DFT and cluster expansion.
 PUBLISHED = (0.0, 2.0, 3.0)
 
@@ -50,13 +51,13 @@ def mixing() -> Any:
 
 
 def _panels(plot: Callable[..., Any]) -> Any:
-    figure = Figure(figsize=(9.6, 7.2), layout="constrained")
-    axes = figure.subplots(2, 2, sharey=True).ravel()
-    for number, (name, ax) in enumerate(zip(PANELS, axes, strict=True)):
+    names = [name for name in PANELS if name in list_doped_series()]
+    figure = Figure(figsize=(3.5 * len(names), 3.8), layout="constrained")
+    axes = figure.subplots(1, len(names), sharey=True)
+    for number, (name, ax) in enumerate(zip(names, axes, strict=True)):
         plot(ns.load_doped_series(name), ax)
         if number:
             ax.get_legend().remove()
-        if number % 2:
             ax.set_ylabel("")
     return figure
 
