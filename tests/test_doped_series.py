@@ -34,6 +34,7 @@ from nasicon_struct.doped import (
     series_of,
 )
 from nasicon_struct.doped.series import _lower_hull
+from nasicon_struct.doped.stability import _average, _orderings
 from nasicon_struct.entries import reference_energies
 from nasicon_struct.errors import StabilityError
 from nasicon_struct.plotting.doped import _subscripted
@@ -166,6 +167,38 @@ def test_tables_hold_each_cell_once(cells):
     for name in ("doped_cells", "doped_series"):
         with (reference.structures_dir() / "tables" / f"{name}.csv").open(encoding="utf-8") as stream:
             assert all(row["source"] for row in csv.DictReader(stream))
+
+
+def ordered(formula: str, parent: str, n_orderings: int) -> list[float | None]:
+    """Return the Ewald energies of the cells that doped_stability would relax."""
+    average = {parent: _average(ns.NasiconComposition.from_formula(formula), parent)}
+    found, _ = _orderings(average, None, n_orderings, 2.0, 0)
+    return [cell.electrostatic_ev_per_fu for _, cell in found]
+
+
+def test_the_defaults_still_order_the_shipped_cells(cells):
+    """What doped_stability would relax today are the cells of the table: their Ewald energies agree."""
+    small = [row for row in cells if int(row["formula_units"]) <= 2]
+    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in small:
+        groups.setdefault((row["formula"], row["parent"]), []).append(row)
+    for (formula, parent), rows in groups.items():
+        expected = [
+            float(row["electrostatic_ev_per_fu"]) if row["electrostatic_ev_per_fu"] else None for row in rows
+        ]
+        assert ordered(formula, parent, len(rows)) == pytest.approx(expected, abs=1e-5), (formula, parent)
+
+
+@pytest.mark.slow
+def test_a_shipped_cell_comes_back_from_the_potential(cells):
+    pytest.importorskip("chgnet")
+    found = doped_stability("NaZr2P3O12", n_orderings=1, parents=["boilot1988_x235"], uncertainty=False)
+    (row,) = [r for r in cells if r["formula"] == "NaZr2P3O12" and r["parent"] == "boilot1988_x235"]
+    expected = float(row["energy_ev_per_atom"])
+    assert found.lowest.energy_ev_per_atom == pytest.approx(expected, abs=0.001)
+    assert found.lowest.relaxed.final.volume / 36 == pytest.approx(
+        float(row["volume_ang3_per_atom"]), rel=0.01
+    )
 
 
 # --- mixing energies
