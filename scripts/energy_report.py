@@ -233,8 +233,6 @@ def table_windows() -> str:
     rows = []
     for target in TARGETS:
         for name in levels():
-            if name == "gpaw-r2scan":
-                continue  # too few phases for a hull
             try:
                 window = stability_window(target, name)
             except EntriesError:

@@ -122,10 +122,10 @@ class ErrorModel(MSONable):
     def describe(self) -> str:
         """Return the model in one sentence."""
         if self.assumed:
+            held = f", conditioned on {len(self.formulas)} measured enthalpies" if self.formulas else ""
             return (
                 f"scales of the error assumed from those of {DEFAULT_SOURCE!r} (phase {1000 * self.scale_phase_ev:.0f} "
-                "meV/atom); "
-                f"fewer than {MIN_COMPOUNDS} measured compounds in {self.source!r}"
+                f"meV/atom){held}; fewer than {MIN_COMPOUNDS} measured compounds in {self.source!r}"
             )
         return (
             f"conditioned on {len(self.formulas)} measured enthalpies (mean absolute error of the level "
@@ -395,7 +395,8 @@ def error_model(entries: EntrySet) -> ErrorModel:
     """Return the error model of an entry set.
 
     That of an embedded set is learnt from the whole set, also for a part of it; that of a user's set from its
-    own compounds, or, with fewer than ten measured ones, the scales of ``DEFAULT_SOURCE`` without its data.
+    own compounds. With fewer than ten measured ones the scales are those of ``DEFAULT_SOURCE``, conditioned on what
+    there is.
     """
     embedded = {item.name for item in list_entry_sources()}
     whole = load_entries(source=entries.source) if entries.source in embedded else entries
@@ -405,8 +406,12 @@ def error_model(entries: EntrySet) -> ErrorModel:
             memo["model"] = fit_error_model(whole)
         except EntriesError:
             basis = error_model(load_entries(source=DEFAULT_SOURCE))
+            known = _compared(whole, measured_enthalpies())
             memo["model"] = ErrorModel(
                 source=entries.source,
+                formulas=tuple(_formula(key) for key, _, _ in known),
+                errors_ev_per_atom=tuple(error for _, error, _ in known),
+                measured_se_ev_per_atom=tuple(se for _, _, se in known),
                 scale_anion_ev=basis.scale_anion_ev,
                 scale_bond_ev=basis.scale_bond_ev,
                 scale_phase_ev=basis.scale_phase_ev,
