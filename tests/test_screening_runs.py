@@ -411,6 +411,36 @@ def test_dask_cluster_that_loses_a_worker(tmp_path: Path, whole: Path) -> None:
 # ---- the rest
 
 
+@pytest.mark.parametrize(("workers", "pause_s"), [(1, 0.2), (2, 0.0), (2, 0.6), (2, 1.5), (2, 3.0)])
+def test_an_interrupt_of_the_terminal_ends_all_processes_at_once(
+    tmp_path: Path, workers: int, pause_s: float
+) -> None:
+    """A terminal sends Ctrl-C to the workers too; chunks larger than a pipe wait for them then."""
+    file, out = tmp_path / "many.csv", tmp_path / "many.parquet"
+    file.write_text("formula\n" + "".join(f"Na3.{n:06}Zr2Si2PO12\n" for n in range(900_000)))
+    argv = ["screen", str(file), "--out", str(out), "--chunk-rows", "10000", "--workers", str(workers)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from nasicon_struct.cli import main; main()", *argv],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        waited = 0.0
+        while not out.with_name("many.parquet.parts").exists() and waited < 60:
+            time.sleep(0.02)
+            waited += 0.02
+        time.sleep(pause_s)
+        os.killpg(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (process.returncode, error.strip()) == (130, "error: interrupted")
+    assert not out.exists()
+
+
 def test_progress_is_quiet_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
     screen(["Na3Zr2Si2PO12"])
     assert capsys.readouterr().err == ""

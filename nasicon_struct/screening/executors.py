@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from multiprocessing import resource_tracker
 from typing import Any, Final
 
 from nasicon_struct.errors import NasiconError, ScreeningError
@@ -47,7 +49,8 @@ def spread(
 
     def submit(piece: Piece) -> None:
         try:
-            future = executor.submit(chunk_table, piece, settings)
+            with _deaf_to_interrupts() if own else contextlib.nullcontext():
+                future = executor.submit(chunk_table, piece, settings)
         except BrokenExecutor:
             unsent.append(piece)
             raise
@@ -89,7 +92,8 @@ def spread(
             "run again with resume"
         ) from error
     except BaseException:
-        for future in waiting:
+        # A pool of our own is ended by its owner: cancelled chunks would break it while it clears up.
+        for future in () if own else waiting:
             future.cancel()
         raise
 
@@ -130,6 +134,35 @@ def spread_local(
                     if often:
                         raise ScreeningError(_died(often[0])) from lost
                     left = lost.pieces + left
+                except BaseException:
+                    # The pool would wait for the chunks under way, whose rows nobody keeps.
+                    for process in list((getattr(pool, "_processes", None) or {}).values()):
+                        process.terminate()
+                    raise
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let processes that start meanwhile never see Ctrl-C: it is for their parent, which ends them in order.
+
+    A terminal sends it to all of them, and a pool of which a process ends while it waits for work may hang. Here it
+    is held back until the block ends, so that no process is left half started.
+    """
+    resource_tracker.ensure_running()  # which would lift the mask when it starts
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes inherit the mask
+    handler = signal.getsignal(signal.SIGINT)
+    held: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread() and handler is not None
+    if is_main:  # other threads of this process may still take the signal
+        signal.signal(signal.SIGINT, lambda number, _frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if is_main:
+            signal.signal(signal.SIGINT, handler)
+            if held:
+                signal.raise_signal(signal.SIGINT)
 
 
 def _end_with_parent() -> None:
