@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from monty.json import MSONable
 
@@ -16,6 +16,7 @@ from nasicon_struct.cell import AverageCell, build_average_cell
 from nasicon_struct.composition import NasiconComposition
 from nasicon_struct.diffraction import PowderPattern, powder_pattern
 from nasicon_struct.doped import DopedStability, doped_stability
+from nasicon_struct.errors import CompositionError
 from nasicon_struct.phase import PhaseAssignment, assign_phase
 from nasicon_struct.stability import StabilityWindow, published_windows, stability_window
 
@@ -426,12 +427,34 @@ def _json(data: dict[str, Any]) -> str:
     return json.dumps(plain(data), indent=2, ensure_ascii=False) + "\n"
 
 
+#: Endings of files that may hold formulas, but no lines of them.
+_NO_TEXT: Final = (".json", ".jsonl", ".parquet", ".xlsx", ".xls", ".ods", ".cif")
+
+
 def read_formulas(path: str | Path) -> Sequence[str]:
-    """Read formulas from a file: one a line, the column ``formula`` of a CSV, or its first; ``#`` starts a comment."""
+    """Read formulas from a file: one a line, the column ``formula`` of a table, or its first; ``#`` starts a comment.
+
+    Cells are separated by commas, semicolons or tabs.
+
+    Raises
+    ------
+    CompositionError
+        If the file is no text, or that of another program.
+    """
+    raw = Path(path).read_bytes()
+    wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if Path(path).suffix.lower() in _NO_TEXT or (b"\x00" in raw and not wide):
+        raise CompositionError(
+            f"{Path(path).name} is no list of formulas; give a text file with one a line, or a .csv with a column "
+            "formula"
+        )
+    lines = raw.decode("utf-16" if wide else "utf-8-sig", errors="replace").splitlines()
+    first = next((line for line in lines if line.partition("#")[0].strip()), "")
+    delimiter = max((",", ";", "\t"), key=first.count)
     formulas: list[str] = []
     column = 0
-    for line in Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines():
-        cells = [cell.strip().strip('"') for cell in line.partition("#")[0].split(",")]
+    for line in lines:
+        cells = [cell.strip().strip('"') for cell in line.partition("#")[0].split(delimiter)]
         names = [cell.lower() for cell in cells]
         if not formulas and "formula" in names:
             column = names.index("formula")

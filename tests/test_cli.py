@@ -136,3 +136,26 @@ def test_a_list_may_hold_its_formulas_in_any_column(tmp_path: Path) -> None:
     assert read_formulas(file) == ["Na3Zr2Si2PO12", "NaZr2P3O12"]
     file.write_text("# mine\nNa3Zr2Si2PO12, good\n\nNaZr2P3O12\n", encoding="utf-8")
     assert read_formulas(file) == ["Na3Zr2Si2PO12", "NaZr2P3O12"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+def test_tables_of_formulas(between: str, encoding: str, tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    rows = [("name", "formula"), ("a", "Na3Zr2Si2PO12"), ("b", "NaZr2P3O12")]
+    file.write_text("\n" + "\n\n".join(between.join(row) for row in rows), encoding=encoding)
+    assert read_formulas(file) == ["Na3Zr2Si2PO12", "NaZr2P3O12"]
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.json", b'["NaZr2P3O12"]'), ("a.csv", bytes(range(256)))])
+def test_a_file_that_is_no_list_is_refused_once(
+    name: str, content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(SystemExit) as stopped:
+        main(["design", str(file), "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert "is no list of formulas" in error
+    assert error.count("\n") == 1
