@@ -24,10 +24,11 @@ from nasicon_struct.ordering.problem import OrderingProblem
 EXHAUSTIVE_LIMIT: Final = 3e7
 #: An anneal hits the lowest energy when it ends this near to it, eV per supercell.
 HIT_EV: Final = 1e-5
-#: Walks before longer ones are made, how often they become longer, and proposals of the longest.
+#: Walks of one length, the cycles per site of the first, how many times as long the next batches are, and the
+#: proposals of one walk at most.
 _BATCH: Final = 8
-_BASE_CYCLES: Final = 2.0
-_TOP_LEVEL: Final = 2
+_CYCLES_PER_SITE: Final = 2
+_LENGTHS: Final = (1, 4, 10)
 _MOST_PROPOSALS: Final = 200_000_000
 #: Anneals stop early only when at least this share of them agrees on the lowest energy.
 _AGREE: Final = 0.25
@@ -88,9 +89,9 @@ def proposals_per_cycle(problem: OrderingProblem) -> int:
     return SWEEP * problem.n * n_temperatures(problem)
 
 
-def cycles_at(problem: OrderingProblem, base: float, level: int) -> int:
-    """Return the cycles of one tempered walk: ``base`` at level 0, four times as many with each level, bounded."""
-    return max(int(min(base * 4**level, _MOST_PROPOSALS / proposals_per_cycle(problem))), 20)
+def bounded(problem: OrderingProblem, cycles: float) -> int:
+    """Return whole cycles of a tempered walk, neither too few nor beyond the bound on proposals."""
+    return max(int(min(cycles, _MOST_PROPOSALS / proposals_per_cycle(problem))), 20)
 
 
 def tempered(
@@ -118,20 +119,25 @@ def anneal_lowest(
     progress: Progress | None = None,
     permutations: IntArray | None = None,
 ) -> Outcome:
-    """Anneal ``n_anneals`` times, fewer when ``min_hits`` and a quarter of all reached the lowest energy."""
+    """Make ``n_anneals`` tempered walks, fewer when ``min_hits`` and a quarter of all reached the lowest energy.
+
+    ``start`` holds the ends of walks made before, ``quick`` those of quick anneals, which count as no walks;
+    ``cycles`` is the length of the first walks (2 per site by default).
+    """
     layout = Layout.of(problem)
     pool = Pool(problem, permutations)
     ends, rough = list(start or []), list(quick or [])
-    base = _BASE_CYCLES * problem.n if cycles is None else cycles
-    batches = 0
+    first = _CYCLES_PER_SITE * problem.n if cycles is None else cycles
+    batch = 0
     while True:
         best = min((energy for energy, _ in (*ends, *rough)), default=0.0)
         hits = sum(energy < best + HIT_EV for energy, _ in ends)
         if len(ends) >= n_anneals or (hits >= min_hits and hits >= _AGREE * len(ends)):
             break
         numbers = range(len(ends), min(len(ends) + _BATCH, n_anneals))
-        ends += tempered(layout, seed, numbers, workers, cycles_at(problem, base, min(batches, _TOP_LEVEL)))
-        batches += 1
+        length = bounded(problem, first * _LENGTHS[min(batch, len(_LENGTHS) - 1)])
+        ends += tempered(layout, seed, numbers, workers, length)
+        batch += 1
         if progress is not None:
             progress(len(ends), n_anneals)
     for energy, occupation in sorted((*ends, *rough), key=lambda end: round(end[0], 6)):

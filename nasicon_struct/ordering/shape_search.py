@@ -1,4 +1,4 @@
-"""The supercell shape of lowest energy: many short anneals of every shape, more of those that do well."""
+"""The supercell shape of lowest energy: some walks over every shape, more and longer ones where they do well."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nasicon_struct.ordering.search import (
     Progress,
     all_lowest,
     anneal_lowest,
-    cycles_at,
+    bounded,
     proposals_per_cycle,
     steps_for,
 )
@@ -82,8 +82,8 @@ def search_shapes(
 ) -> tuple[Shape, Outcome]:
     """Return the shape of lowest energy and its lowest arrangements.
 
-    Every shape is annealed a few times; the better ones more often and more thoroughly, in rounds. Shapes small
-    enough are searched exhaustively. All shapes hold the same atoms, so energies per supercell compare.
+    Where there are many, quick anneals rank the shapes; the best are searched by tempered walks, in rounds. Shapes
+    small enough are searched exhaustively. All shapes hold the same atoms, so energies per supercell compare.
     """
     entries = [_Entry(i, shape, build(shape)) for i, shape in enumerate(shapes)]
     for entry in entries:
@@ -107,7 +107,7 @@ def search_shapes(
                 if level < 0:
                     entry.quick.append(walker.quick(state, steps_for(problem)))
                 elif not entry.settled:
-                    entry.ends.append(walker.temper(state, cycles_at(problem, base, level)))
+                    entry.ends.append(walker.temper(state, bounded(problem, base * 4**level)))
 
         for _ in run_all(work, rest, workers):
             done += runs
@@ -125,7 +125,7 @@ def search_shapes(
         min_hits=min_hits,
         workers=workers,
         quick=best.quick,
-        cycles=cycles_at(best.problem, base, _THOROUGH[-1][2]),
+        cycles=bounded(best.problem, base * 4 ** _THOROUGH[-1][2]),
         start=best.ends,
         progress=progress,
     )
