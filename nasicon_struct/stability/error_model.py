@@ -57,6 +57,10 @@ _PRIOR: Final = np.array([0.3, 0.2, 0.024, 0.07, 0.15])
 _PRIOR_LOG_SD: Final = 1.0
 #: Least standard error of a density-functional row against the truth, eV per atom: as the prior of a single phase.
 _DFT_FLOOR_EV: Final = 0.024
+#: What a single point on the potential's cell costs for not being relaxed in DFT, eV per atom: root mean square of
+#: the four forms that were (Na2S 0.1, cubic Na3SbS4 0.4, tetragonal 6.5, beta-Na2S2 44 meV; docs/energies.md).
+_DFT_GEOMETRY_EV: Final = 0.022
+_RELAXED_SUFFIX: Final = "_relaxed"
 
 _Key = tuple[tuple[str, int], ...]
 
@@ -313,7 +317,8 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
 
     The level named by ``held_against`` of the embedded set, without its elements and without compounds of measured
     enthalpy. The standard error of all is the scatter of that level around the measured enthalpies of its compounds
-    beyond the standard errors of these (maximum likelihood), at least 24 meV per atom.
+    beyond the standard errors of these (maximum likelihood), at least 24 meV per atom; rows whose cell is not relaxed
+    in that level have 22 meV per atom more, in quadrature.
 
     Parameters
     ----------
@@ -334,8 +339,9 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
     found: dict[_Key, tuple[float, float]] = {}
     for entry in dft:
         key = composition_key(parse_formula(entry.formula))
-        if len(key) > 1 and key not in measured:
-            found[key] = (min(entry.energy_ev_per_atom, found.get(key, (math.inf,))[0]), error)
+        if len(key) > 1 and key not in measured and entry.energy_ev_per_atom < found.get(key, (math.inf,))[0]:
+            geometry = 0.0 if entry.entry_id.endswith(_RELAXED_SUFFIX) else _DFT_GEOMETRY_EV
+            found[key] = (entry.energy_ev_per_atom, math.hypot(error, geometry))
     return found
 
 
