@@ -18,7 +18,7 @@ import nasicon_struct as ns
 from nasicon_struct.doped import list_doped_series
 
 FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
-#: Doped series drawn side by side, as far as the tables hold them.
+#: Doped series drawn side by side, as far as the tables hold more than one composition of them.
 PANELS = ("Sc", "ScZn", "Zn", "Al")
 #: Z. Deng et al., Chem. Mater. 32 (2020) 7908: rhombohedral, DFT and cluster expansion.
 PUBLISHED = (0.0, 2.0, 3.0)
@@ -51,7 +51,8 @@ def mixing() -> Any:
 
 
 def _panels(plot: Callable[..., Any]) -> Any:
-    names = [name for name in PANELS if name in list_doped_series()]
+    held = [name for name in PANELS if name in list_doped_series()]
+    names = [name for name in held if len(ns.load_doped_series(name, uncertainty=False).points) > 1]
     figure = Figure(figsize=(3.5 * len(names), 3.8), layout="constrained")
     axes = figure.subplots(1, len(names), sharey=True)
     for number, (name, ax) in enumerate(zip(names, axes, strict=True)):

@@ -425,6 +425,8 @@ def test_an_interrupt_of_the_terminal_ends_all_processes_at_once(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Started in the background, a test run ignores SIGINT, and so would the child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         waited = 0.0

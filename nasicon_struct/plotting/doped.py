@@ -295,7 +295,7 @@ def _finish(axes: Any, series: DopedSeries) -> None:
     axes.set_title(f"{series.level}, 0 K", fontsize=9)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.legend(fontsize=7, frameon=False, loc="best")
+    axes.legend(fontsize=7, framealpha=1.0, edgecolor="none", loc="best")
 
 
 def _subscripted(template: str) -> str:
