@@ -385,6 +385,22 @@ def test_dft_rows_say_what_they_are_and_use_the_shipped_cells():
     assert any("incomplete" in note for note in entry_source("gpaw-r2scan").notes)
 
 
+def test_relaxing_in_dft_lowers_the_energy_and_leaves_no_force():
+    rows = {row["source_id"]: row for row in rows_of("gpaw-r2scan")}
+    relaxed = cells("gpaw-r2scan-cells.jsonl")
+    assert {"Na2S", "Na3SbS4", "Na3SbS4_cubic"} <= {cell["start_id"] for cell in relaxed}
+    for cell in relaxed:
+        assert float(rows[cell["source_id"]]["energy_ev_per_atom"]) == pytest.approx(
+            cell["energy_ev_per_atom"], abs=1e-5
+        )
+        assert cell["energy_ev_per_atom"] < float(rows[cell["start_id"]]["energy_ev_per_atom"])
+        assert cell["max_force_ev_per_ang"] <= 0.03
+    lowest = {form: float(rows[form]["energy_ev_per_atom"]) for form in rows if form.startswith("Na3SbS4")}
+    assert (
+        min(lowest, key=lambda form: lowest[form]) == "Na3SbS4_relaxed"
+    )  # tetragonal, as at room temperature
+
+
 def test_dft_formation_energies_refer_to_the_elements_of_the_same_level():
     rows = rows_of("gpaw-r2scan")
     elements = {r["formula"]: float(r["energy_ev_per_atom"]) for r in rows if r["flags"] == "element"}

@@ -6,8 +6,9 @@ import importlib
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 from nasicon_struct.entries import composition_key
@@ -147,3 +148,41 @@ def test_the_correction_of_silicides_is_that_of_pymatgen():
     from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 
     assert MaterialsProject2020Compatibility().comp_correction["Si"] == export.SILICIDE_EV
+
+
+def test_the_vertex_of_a_parabola_is_found_and_no_step_goes_far():
+    dft = script("relax_dft")
+
+    def parabola(x: float) -> float:
+        return 3.0 + 40.0 * (x - 0.004) ** 2
+
+    assert dft.vertex(parabola(-0.01), parabola(0.0), parabola(0.01), 0.01) == pytest.approx(0.004)
+    assert dft.vertex(0.0, 1.0, 2.1, 0.01) == -0.02
+    assert dft.vertex(3.0, 2.0, 0.0, 0.01) == 0.02
+
+
+def test_strains_of_a_dft_relaxation_are_what_they_are_called():
+    dft = script("relax_dft")
+    assert sum(dft.MODES["axial"]) == 0.0  # to first order at constant volume
+    assert set(dft.MODES["iso"]) == {1.0}
+
+
+def test_a_relaxation_may_begin_from_measured_lengths():
+    dft = script("relax_dft")
+    line = {"cell_ang": [[7.0, 0.0, 0.0], [-3.5, 6.0621778, 0.0], [0.0, 0.0, 6.0]]}
+    cell = dft.first_cell(line, SimpleNamespace(lengths="7.638,7.638,5.262"))
+    assert np.linalg.norm(cell, axis=1) == pytest.approx([7.638, 7.638, 5.262])
+    assert cell[0] @ cell[1] / 7.638**2 == pytest.approx(-0.5, abs=1e-6)
+    assert dft.first_cell(line, SimpleNamespace(lengths="")).tolist() == line["cell_ang"]
+
+
+def test_dft_rows_say_where_their_geometry_is_from(tmp_path):
+    dft = script("compute_dft")
+    assert "single point" in dft.origin({})
+    atoms = {"start_id": "Na3SbS4", "modes": "", "start_lengths_ang": ""}
+    assert dft.origin(atoms).startswith("atoms in the cell of chgnet")
+    assert dft.origin({**atoms, "modes": "iso"}).startswith("atoms and lattice relaxed in DFT, from Na3SbS4")
+    assert "7.6, 7.6, 5.3 Å" in dft.origin({**atoms, "start_lengths_ang": "7.6,7.6,5.3"})
+    (tmp_path / "A.json").write_text('{"source_id": "A"}', encoding="utf-8")
+    (tmp_path / "A_relaxed.part.json").write_text("[]", encoding="utf-8")
+    assert dft.read_results(tmp_path) == [{"source_id": "A"}]
