@@ -147,6 +147,8 @@ def test_windows_are_those_of_the_lowest_cell_shifted_onto_the_hull(undoped):
 
 
 def test_the_page_shows_the_shipped_tables():
+    if not (ROOT / "scripts").is_dir():
+        pytest.skip("the scripts are not part of an installed package")
     spec = importlib.util.spec_from_file_location("doped_series", ROOT / "scripts" / "doped_series.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

@@ -135,9 +135,9 @@ def spread_local(
                         raise ScreeningError(_died(often[0])) from lost
                     left = lost.pieces + left
                 except BaseException:
-                    # The pool would wait for the chunks under way, whose rows nobody keeps.
-                    for process in list((getattr(pool, "_processes", None) or {}).values()):
-                        process.terminate()
+                    # The chunks under way are finished, though nobody keeps their rows: a process that is ended while
+                    # it sends them would leave the pool waiting for the rest for ever.
+                    pool.shutdown(wait=True, cancel_futures=True)
                     raise
 
 
