@@ -61,23 +61,36 @@ def read_cells(path, elements, per_formula, within_ev):
     return sorted(wanted, key=lambda item: (len(item["symbols"]), item["source_id"]))
 
 
-def compute(line, cutoff, density, txt):
-    """Return the energy (extrapolated to zero smearing) and what was used."""
-    from ase import Atoms
+def calculator(cutoff, kpts, txt):
+    """Return GPAW with the settings of every row; ``kpts`` is a density per inverse Å or a size of the grid."""
     from gpaw import GPAW, PW, FermiDirac
 
-    atoms = Atoms(line["symbols"], cell=line["cell_ang"], scaled_positions=line["scaled_positions"], pbc=True)
-    started = time.time()
-    atoms.calc = GPAW(
+    return GPAW(
         mode=PW(cutoff),
         xc=XC,
-        kpts={"density": density, "gamma": True},
+        kpts={**kpts, "gamma": True},
         occupations=FermiDirac(0.05),
         convergence={"energy": 1e-5, "density": 1e-4, "eigenstates": 4e-8},
         symmetry={"tolerance": 1e-5},
         maxiter=200,
         txt=txt,
     )
+
+
+def write_result(path, record):
+    """Write a result in one piece, so that a run may be stopped at any time."""
+    temporary = path.with_suffix(f".part{os.getpid()}")
+    temporary.write_text(json.dumps(record))
+    temporary.replace(path)
+
+
+def compute(line, cutoff, density, txt):
+    """Return the energy (extrapolated to zero smearing) and what was used."""
+    from ase import Atoms
+
+    atoms = Atoms(line["symbols"], cell=line["cell_ang"], scaled_positions=line["scaled_positions"], pbc=True)
+    started = time.time()
+    atoms.calc = calculator(cutoff, {"density": density}, txt)
     energy = atoms.get_potential_energy()
     calc = atoms.calc
     grid = [int(n) for n in calc.wfs.kd.N_c]
@@ -218,9 +231,7 @@ def main():
                 print(line["source_id"], "FAILED", repr(error)[:300], flush=True)
             continue
         if world.rank == 0:
-            temporary = target.with_suffix(f".part{os.getpid()}")
-            temporary.write_text(json.dumps(record))
-            temporary.replace(target)
+            write_result(target, record)
             print(
                 line["source_id"],
                 len(line["symbols"]),

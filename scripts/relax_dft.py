@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # "gpaw python" leaves the folder of the script out
-from compute_dft import DENSITIES, DENSITY, ENTRIES, XC
+from compute_dft import DENSITIES, DENSITY, ENTRIES, XC, calculator, write_result
 
 MODES = {"iso": (1.0, 1.0, 1.0), "axial": (-0.5, -0.5, 1.0)}
 
@@ -30,7 +30,6 @@ def single_points(line, args, world, broadcast):
     """Return a function that relaxes the atoms in a cell and remembers every cell it has seen."""
     from ase import Atoms
     from ase.optimize import BFGS
-    from gpaw import GPAW, PW, FermiDirac
     from gpaw.kpt_descriptor import kpts2sizeandoffsets
 
     memory = args.work / (line["source_id"] + "_relaxed.part.json")
@@ -49,16 +48,8 @@ def single_points(line, args, world, broadcast):
             if np.allclose(item["cell_ang"], cell, atol=1e-7):
                 return item
         atoms = Atoms(line["symbols"], cell=cell, scaled_positions=positions, pbc=True)
-        atoms.calc = GPAW(
-            mode=PW(args.cutoff),
-            xc=XC,
-            kpts={"size": size, "gamma": True},
-            occupations=FermiDirac(0.05),
-            convergence={"energy": 1e-5, "density": 1e-4, "eigenstates": 4e-8},
-            symmetry={"tolerance": 1e-5},
-            maxiter=200,
-            txt=str(args.work / f"{line['source_id']}_relaxed_{label}.txt"),
-        )
+        log = str(args.work / f"{line['source_id']}_relaxed_{label}.txt")
+        atoms.calc = calculator(args.cutoff, {"size": size}, log)
         first = atoms.get_potential_energy()
         optimiser = BFGS(atoms, maxstep=0.1, logfile="-" if world.rank == 0 else None)
         optimiser.run(fmax=args.fmax, steps=args.steps)
@@ -74,9 +65,7 @@ def single_points(line, args, world, broadcast):
         }
         known.append(item)
         if world.rank == 0:
-            temporary = memory.with_suffix(".writing")
-            temporary.write_text(json.dumps(known))
-            temporary.replace(memory)
+            write_result(memory, known)
             print(line["source_id"], label, item["energy_ev_per_atom"], flush=True)
         return item
 
@@ -113,10 +102,9 @@ def relax(line, args, world, broadcast):
             evaluate(cell * np.exp(sign * args.strain * strain), best["scaled_positions"], f"{mode}{sign:+d}")
             for sign in (-1, 1)
         ]
-        middle = best
-        where = vertex(*(item["energy_ev_per_atom"] for item in (ends[0], middle, ends[1])), args.strain)
-        found = evaluate(cell * np.exp(where * strain), middle["scaled_positions"], f"{mode}_best")
-        best = min((found, middle, *ends), key=lambda item: item["energy_ev_per_atom"])
+        where = vertex(*(item["energy_ev_per_atom"] for item in (ends[0], best, ends[1])), args.strain)
+        found = evaluate(cell * np.exp(where * strain), best["scaled_positions"], f"{mode}_best")
+        best = min((found, best, *ends), key=lambda item: item["energy_ev_per_atom"])
     volume = abs(np.linalg.det(best["cell_ang"])) / len(line["symbols"])
     return {
         **best,
@@ -160,9 +148,7 @@ def main():
             continue
         record = relax(lines[name], args, world, broadcast)
         if world.rank == 0:
-            temporary = target.with_suffix(".writing")
-            temporary.write_text(json.dumps(record))
-            temporary.replace(target)
+            write_result(target, record)
             print(name, record["start_energy_ev_per_atom"], "->", record["energy_ev_per_atom"], flush=True)
 
 

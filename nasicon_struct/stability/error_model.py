@@ -113,9 +113,8 @@ class ErrorModel(MSONable):
     assumed: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("formulas", "errors_ev_per_atom", "measured_se_ev_per_atom"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in ("dft_formulas", "dft_errors_ev_per_atom", "dft_se_ev_per_atom"):
+        lists = ("formulas", "errors_ev_per_atom", "measured_se_ev_per_atom")
+        for name in (*lists, "dft_formulas", "dft_errors_ev_per_atom", "dft_se_ev_per_atom"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
