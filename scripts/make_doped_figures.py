@@ -7,17 +7,15 @@ python scripts/make_doped_figures.py --folder FOLDER --suffix .pdf
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from figure_files import draw
 from matplotlib.figure import Figure
 
 import nasicon_struct as ns
 from nasicon_struct.doped import list_doped_series
 
-FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
 #: Doped series drawn side by side, as far as the tables hold more than one composition of them.
 PANELS = ("Sc", "ScZn", "Zn", "Al")
 #: Z. Deng et al., Chem. Mater. 32 (2020) 7908: rhombohedral, DFT and cluster expansion.
@@ -73,20 +71,7 @@ DRAWN: dict[str, Callable[[], Any]] = {
 
 def main() -> None:
     """Draw what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(DRAWN)} [default: all]")
-    parser.add_argument("--folder", type=Path, default=FIGURES, help="where to write")
-    parser.add_argument("--suffix", default=".png", help="format")
-    options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(DRAWN))
-    if unknown:
-        parser.error(f"there is no figure {', '.join(unknown)}; there are {', '.join(DRAWN)}")
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for name in options.names or DRAWN:
-        file = options.folder / f"doped-{name}{options.suffix}"
-        figure = DRAWN[name]()
-        figure.savefig(file, dpi=150, metadata={"Software": None} if options.suffix == ".png" else None)
-        print(file)
+    draw(__doc__.splitlines()[0], DRAWN, "doped")
 
 
 if __name__ == "__main__":

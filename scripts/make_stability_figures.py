@@ -7,12 +7,12 @@ python scripts/make_stability_figures.py --folder FOLDER --suffix .pdf
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figure_files import draw
 from tabulate import tabulate
 
 import nasicon_struct as ns
@@ -173,22 +173,8 @@ DRAWN: dict[str, Callable[[], Any]] = {
 
 
 def main() -> None:
-    """Draw what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(DRAWN)} [default: all]")
-    parser.add_argument("--folder", type=Path, default=DOCS / "figures", help="where to write")
-    parser.add_argument("--suffix", default=".png", help="format")
-    options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(DRAWN))
-    if unknown:
-        parser.error(f"there is no figure {', '.join(unknown)}; there are {', '.join(DRAWN)}")
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for name in options.names or DRAWN:
-        file = options.folder / f"stability-{name}{options.suffix}"
-        axes = DRAWN[name]()
-        axes.figure.savefig(file, dpi=150, metadata={"Software": None} if options.suffix == ".png" else None)
-        print(file)
-    if not options.names and options.folder == DOCS / "figures":
+    """Draw what the command line asks for; write the tables with all figures of the page."""
+    if draw(__doc__.splitlines()[0], DRAWN, "stability"):
         write_tables()
         print(PAGE)
 
