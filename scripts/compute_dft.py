@@ -12,8 +12,9 @@ the energy extrapolated to zero width, self-consistent to 1e-5 eV per valence el
 bcc Na, black P, S8 and A7 Sb, computed alike. The cell of S8 is S_mp-77, with S-S bonds of 2.05 Å as measured; the
 potential's lowest one has bonds of 1.97 and 2.16 Å in turn, which are not DFT's.
 
-``--export`` also takes up the phases that ``relax_dft.py`` relaxed further in the same work folder, and writes their
-cells to ``gpaw-r2scan-cells.jsonl``.
+``--cells`` takes other cells of the same form, such as those of ``starting_cells.py``. ``--export`` also takes up the phases
+that ``relax_dft.py`` relaxed further in the same work folder, and writes all cells that are not the potential's to
+``gpaw-r2scan-cells.jsonl``.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def read_cells(path, elements, per_formula, within_ev):
             continue
         if len(held) == 1:
             names = REFERENCES[line["symbols"][0]]
-            if line["source_id"] in names and formula not in count:
+            if line.get("start_id", line["source_id"]) in names and formula not in count:
                 wanted.append(line)
                 count[formula] = 1
             continue
@@ -94,7 +95,12 @@ def compute(line, cutoff, density, txt):
     energy = atoms.get_potential_energy()
     calc = atoms.calc
     grid = [int(n) for n in calc.wfs.kd.N_c]
+    own = {}
+    if "start_id" in line:
+        own = {name: line[name] for name in ("start_id", "geometry", "cell_ang", "scaled_positions")}
+        own["max_force_ev_per_ang"] = float((atoms.get_forces() ** 2).sum(axis=1).max() ** 0.5)
     return {
+        **own,
         "source_id": line["source_id"],
         "formula": line["formula"],
         "symbols": line["symbols"],
@@ -123,6 +129,8 @@ def origin(record):
     """Say in words where the geometry of a row comes from."""
     if "start_id" not in record:
         return "single point on the cell of chgnet-r2scan-cells.jsonl"
+    if "geometry" in record:
+        return f"single point on the {record['geometry']}; cell in gpaw-r2scan-cells.jsonl"
     what = "atoms and lattice" if record["modes"] else "atoms in the cell of chgnet-r2scan-cells.jsonl"
     if record.get("start_lengths_ang"):
         what = "atoms" + (" and lattice" if record["modes"] else "")
@@ -133,10 +141,13 @@ def origin(record):
 def export(work):
     """Write the table of what is done; without the references of its elements a phase has no formation energy."""
     found = read_results(work)
-    by_id = {record["source_id"]: record for record in found}
     references = {}
     for symbol, names in REFERENCES.items():
-        energies = [by_id[name]["energy_ev_per_atom"] for name in names if name in by_id]
+        energies = [
+            record["energy_ev_per_atom"]
+            for record in found
+            if record.get("start_id", record["source_id"]) in names
+        ]
         if energies:
             references[symbol] = min(energies)
     rows = []
@@ -174,7 +185,7 @@ def export(work):
     with (ENTRIES / "gpaw-r2scan-cells.jsonl").open("w", encoding="utf-8") as handle:
         for record in found:
             if "start_id" in record:
-                kept = {key: rounded(record[key]) for key in keys.split()}
+                kept = {key: rounded(record[key]) for key in keys.split() if key in record}
                 handle.write(json.dumps(kept, separators=(",", ":")) + "\n")
     print(path.name, len(rows), "rows")
 

@@ -318,8 +318,8 @@ def dft_rows() -> list[dict[str, str]]:
 
 
 def start_of(row: dict[str, str]) -> str:
-    """Return the identifier of the potential's cell that a DFT row began from."""
-    return row["source_id"].removesuffix("_relaxed")
+    """Return the identifier of the potential's row for the same form as a DFT row."""
+    return row["source_id"].removesuffix("_relaxed").removesuffix("_start")
 
 
 def _potential_energies() -> dict[str, float]:
@@ -381,7 +381,8 @@ def table_dft() -> str:
         if formation and row["flags"] != "element":
             energy = float(formation)
             texts = [f"{1000 * energy:.0f}", f"{1000 * other:.0f}", f"{1000 * (other - energy):+.0f}"]
-        form = row["polymorph"] + (", relaxed" if "relaxed in DFT" in row["source"] else "")
+        kinds = {"_relaxed": ", relaxed", "_start": ", database cell"}
+        form = row["polymorph"] + next((t for end, t in kinds.items() if row["source_id"].endswith(end)), "")
         grid = [row["cutoff_ev"].removesuffix(".0"), row["kpoints"]]
         rows.append([row["formula"], form, row["n_atoms"], *grid, row["energy_ev_per_atom"], *texts])
     if not rows:

@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from nasicon_struct.entries import composition_key
 from nasicon_struct.formula import parse_formula
@@ -182,7 +183,35 @@ def test_dft_rows_say_where_their_geometry_is_from(tmp_path):
     atoms = {"start_id": "Na3SbS4", "modes": "", "start_lengths_ang": ""}
     assert dft.origin(atoms).startswith("atoms in the cell of chgnet")
     assert dft.origin({**atoms, "modes": "iso"}).startswith("atoms and lattice relaxed in DFT, from Na3SbS4")
+    start = {
+        "start_id": "NaS2_mp-12180",
+        "geometry": "cell of mp-12180, relaxed in DFT by the Materials Project",
+    }
+    assert dft.origin(start).startswith("single point on the cell of mp-12180")
     assert "7.6, 7.6, 5.3 Å" in dft.origin({**atoms, "start_lengths_ang": "7.6,7.6,5.3"})
     (tmp_path / "A.json").write_text('{"source_id": "A"}', encoding="utf-8")
     (tmp_path / "A_relaxed.part.json").write_text("[]", encoding="utf-8")
     assert dft.read_results(tmp_path) == [{"source_id": "A"}]
+
+
+def test_cells_for_dft_are_the_starting_structures(tmp_path):
+    starts = script("starting_cells")
+    lattice = Lattice.hexagonal(4.0, 5.0)
+    for name in ("NaS_mp-1", "NaS_mp-2", "NaS_own"):
+        Structure.from_spacegroup("P6/mmm", lattice, ["Na", "S"], [[0, 0, 0], [1 / 3, 2 / 3, 0.5]]).to(
+            filename=str(tmp_path / f"{name}.cif")
+        )
+    cited = "Materials Project {} (DFT-relaxed structure, CC BY 4.0)"
+    (tmp_path / "PROVENANCE.csv").write_text(
+        f"file,citation\nNaS_mp-1.cif,{cited.format('mp-1')}\nNaS_mp-2.cif,{cited.format('mp-2')}\n"
+        "NaS_own.cif,a paper\n",
+        encoding="utf-8",
+    )
+    known = {name: {"formula": "NaS2", "energy_ev_per_atom": -1.0} for name in ("NaS_mp-1", "NaS_own")}
+    (line,) = starts.lines(tmp_path, known)  # one the potential never saw, one that is of no database
+    assert (line["source_id"], line["start_id"]) == ("NaS_mp-1_start", "NaS_mp-1")
+    assert "mp-1," in line["geometry"]
+    assert line["space_group"] == "P6/mmm"
+    back = Structure(line["cell_ang"], line["symbols"], line["scaled_positions"])
+    assert back.composition.reduced_formula == "NaS2"
+    assert back.volume == pytest.approx(lattice.volume, abs=1e-4)
