@@ -32,6 +32,8 @@ HYPOTHETICAL = ("P2S", "SbS", "SbS2", "Sb11S18", "Sb17S27")
 #: k-points per inverse Å of what needs another density than the rest: metals, and the flat bands of a molecular crystal.
 DENSITY = 2.8
 DENSITIES = {"Na": 9.0, "Sb": 7.0, "S": 1.5}
+#: Width of the Fermi-Dirac smearing, eV.
+SMEARING = 0.05
 COLUMNS = "formula polymorph n_atoms energy_ev_per_atom formation_energy_ev_per_atom volume_ang3_per_atom "
 COLUMNS += "cutoff_ev kpoints source_id model flags note source"
 
@@ -62,7 +64,7 @@ def read_cells(path, elements, per_formula, within_ev):
     return sorted(wanted, key=lambda item: (len(item["symbols"]), item["source_id"]))
 
 
-def calculator(cutoff, kpts, txt):
+def calculator(cutoff, kpts, txt, smearing=SMEARING):
     """Return GPAW with the settings of every row; ``kpts`` is a density per inverse Å or a size of the grid."""
     from gpaw import GPAW, PW, FermiDirac
 
@@ -70,7 +72,7 @@ def calculator(cutoff, kpts, txt):
         mode=PW(cutoff),
         xc=XC,
         kpts={**kpts, "gamma": True},
-        occupations=FermiDirac(0.05),
+        occupations=FermiDirac(smearing),
         convergence={"energy": 1e-5, "density": 1e-4, "eigenstates": 4e-8},
         symmetry={"tolerance": 1e-5},
         maxiter=200,
@@ -85,13 +87,13 @@ def write_result(path, record):
     temporary.replace(path)
 
 
-def compute(line, cutoff, density, txt):
+def compute(line, cutoff, density, smearing, txt):
     """Return the energy (extrapolated to zero smearing) and what was used."""
     from ase import Atoms
 
     atoms = Atoms(line["symbols"], cell=line["cell_ang"], scaled_positions=line["scaled_positions"], pbc=True)
     started = time.time()
-    atoms.calc = calculator(cutoff, {"density": density}, txt)
+    atoms.calc = calculator(cutoff, {"density": density}, txt, smearing)
     energy = atoms.get_potential_energy()
     calc = atoms.calc
     grid = [int(n) for n in calc.wfs.kd.N_c]
@@ -109,6 +111,7 @@ def compute(line, cutoff, density, txt):
         "volume_ang3_per_atom": atoms.get_volume() / len(atoms),
         "cutoff_ev": cutoff,
         "kpoint_density": density,
+        "smearing_ev": smearing,
         "kpoints": grid,
         "irreducible_kpoints": len(calc.get_ibz_k_points()),
         "seconds": round(time.time() - started, 1),
@@ -204,6 +207,7 @@ def main():
     parser.add_argument("--cells", type=Path, default=ENTRIES / "chgnet-r2scan-cells.jsonl")
     parser.add_argument("--elements", default="Na,P,S,Sb")
     parser.add_argument("--cutoff", type=float, default=450.0, help="eV")
+    parser.add_argument("--smearing", type=float, default=SMEARING, help="eV")
     parser.add_argument(
         "--density", type=float, default=0.0, help="k-points per inverse Angstrom, of all phases; 0: as above"
     )
@@ -236,7 +240,7 @@ def main():
             continue
         density = args.density or DENSITIES.get(line["formula"], DENSITY)
         try:
-            record = compute(line, args.cutoff, density, str(target.with_suffix(".txt")))
+            record = compute(line, args.cutoff, density, args.smearing, str(target.with_suffix(".txt")))
         except Exception as error:  # a phase that does not converge must not stop the others
             if world.rank == 0:
                 print(line["source_id"], "FAILED", repr(error)[:300], flush=True)
