@@ -130,15 +130,15 @@ def read_results(work):
 
 def origin(record):
     """Say in words where the geometry of a row comes from."""
-    if "start_id" not in record:
-        return "single point on the cell of chgnet-r2scan-cells.jsonl"
-    if "geometry" in record:
-        return f"single point on the {record['geometry']}; cell in gpaw-r2scan-cells.jsonl"
-    what = "atoms and lattice" if record["modes"] else "atoms in the cell of chgnet-r2scan-cells.jsonl"
+    cell = record.get("geometry", "cell of chgnet-r2scan-cells.jsonl")
+    kept = "; cell in gpaw-r2scan-cells.jsonl" if "start_id" in record else ""
+    if "modes" not in record:
+        return f"single point on the {cell}{kept}"
+    what = "atoms and lattice" if record["modes"] else f"atoms in the {cell}"
     if record.get("start_lengths_ang"):
         what = "atoms" + (" and lattice" if record["modes"] else "")
         what += f" with the lattice vectors {record['start_lengths_ang'].replace(',', ', ')} Å to begin with"
-    return f"{what} relaxed in DFT, from {record['start_id']}; cell in gpaw-r2scan-cells.jsonl"
+    return f"{what} relaxed in DFT, from {record['start_id']}{kept}"
 
 
 def export(work):
@@ -156,10 +156,12 @@ def export(work):
     rows = []
     for record in found:
         symbols = record["symbols"]
-        element, formation = len(set(symbols)) == 1, ""
+        formation, flag = "", ""
         if set(symbols) <= set(references):
             energy = record["energy_ev_per_atom"] - sum(references[s] for s in symbols) / len(symbols)
-            formation = "%.5f" % (0.0 if element else energy)
+            if len(set(symbols)) == 1:
+                flag = "element" if energy < 1e-9 else "polymorph"
+            formation = "%.5f" % (0.0 if flag == "element" else energy)
         rows.append(
             {
                 "formula": record["formula"],
@@ -172,7 +174,7 @@ def export(work):
                 "kpoints": "x".join(str(n) for n in record["kpoints"]),
                 "source_id": record["source_id"],
                 "model": "GPAW r2SCAN",
-                "flags": "element" if element else "",
+                "flags": flag,
                 "note": "",
                 "source": origin(record),
             }

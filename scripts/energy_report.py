@@ -392,6 +392,30 @@ def table_dft() -> str:
     return tabulate(rows, heads, tablefmt="pipe", disable_numparse=True)
 
 
+def table_geometry() -> str:
+    """What the potential's cell costs in DFT, against the other cells of the same form."""
+    energies = {row["source_id"]: 1000 * float(row["energy_ev_per_atom"]) for row in dft_rows()}
+    rows, gains = [], []
+    for row in dft_rows():
+        own = row["source_id"]
+        others = [energies.get(own + end) for end in ("_start", "_relaxed")]
+        if own != start_of(row) or others == [None, None]:
+            continue
+        texts = ["" if other is None else f"{energies[own] - other:.1f}" for other in others]
+        rows.append([row["formula"], row["polymorph"], *texts])
+        gains.append(energies[own] - min(other for other in others if other is not None))
+    text = tabulate(
+        rows,
+        ["phase", "form", "above the database cell, meV/atom", "above the cell relaxed in DFT"],
+        tablefmt="pipe",
+        disable_numparse=True,
+    )
+    size = np.sqrt(np.mean(np.square(gains)))
+    return (
+        f"{text}\n\n{len(gains)} forms, median {np.median(gains):.1f}, root mean square {size:.1f} meV/atom."
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "sets": table_sets,
     "errors": table_errors,
@@ -402,6 +426,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "common": table_common,
     "binaries": table_binaries,
     "dft": table_dft,
+    "geometry": table_geometry,
     "reactions": table_reactions,
 }
 

@@ -113,6 +113,7 @@ def relax(line, args, world, broadcast):
         "formula": line["formula"],
         "symbols": line["symbols"],
         "space_group": line["space_group"],
+        **({"geometry": line["geometry"]} if "geometry" in line else {}),
         "modes": args.modes,
         "start_lengths_ang": args.lengths,
         "start_energy_ev_per_atom": start["start_energy_ev_per_atom"],

@@ -188,6 +188,7 @@ def test_dft_rows_say_where_their_geometry_is_from(tmp_path):
         "geometry": "cell of mp-12180, relaxed in DFT by the Materials Project",
     }
     assert dft.origin(start).startswith("single point on the cell of mp-12180")
+    assert dft.origin({**start, "modes": ""}).startswith("atoms in the cell of mp-12180, relaxed")
     assert "7.6, 7.6, 5.3 Å" in dft.origin({**atoms, "start_lengths_ang": "7.6,7.6,5.3"})
     (tmp_path / "A.json").write_text('{"source_id": "A"}', encoding="utf-8")
     (tmp_path / "A_relaxed.part.json").write_text("[]", encoding="utf-8")
