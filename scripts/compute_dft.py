@@ -13,8 +13,8 @@ bcc Na, black P, S8 and A7 Sb, computed alike. The cell of S8 is S_mp-77, with S
 potential's lowest one has bonds of 1.97 and 2.16 Å in turn, which are not DFT's.
 
 ``--cells`` takes other cells of the same form, such as those of ``starting_cells.py``. ``--export`` also takes up the phases
-that ``relax_dft.py`` relaxed further in the same work folder, and writes all cells that are not the potential's to
-``gpaw-r2scan-cells.jsonl``.
+that ``relax_dft.py`` relaxed further in the same work folder, and writes their cells to ``gpaw-r2scan-cells.jsonl``; cells of a
+database are not written, its identifier is.
 """
 
 import argparse
@@ -131,14 +131,13 @@ def read_results(work):
 def origin(record):
     """Say in words where the geometry of a row comes from."""
     cell = record.get("geometry", "cell of chgnet-r2scan-cells.jsonl")
-    kept = "; cell in gpaw-r2scan-cells.jsonl" if "start_id" in record else ""
     if "modes" not in record:
-        return f"single point on the {cell}{kept}"
+        return f"single point on the {cell}"
     what = "atoms and lattice" if record["modes"] else f"atoms in the {cell}"
     if record.get("start_lengths_ang"):
         what = "atoms" + (" and lattice" if record["modes"] else "")
         what += f" with the lattice vectors {record['start_lengths_ang'].replace(',', ', ')} Å to begin with"
-    return f"{what} relaxed in DFT, from {record['start_id']}{kept}"
+    return f"{what} relaxed in DFT, from {record['start_id']}; cell in gpaw-r2scan-cells.jsonl"
 
 
 def export(work):
@@ -189,8 +188,8 @@ def export(work):
     keys += "max_force_ev_per_ang modes cell_ang symbols scaled_positions"
     with (ENTRIES / "gpaw-r2scan-cells.jsonl").open("w", encoding="utf-8") as handle:
         for record in found:
-            if "start_id" in record:
-                kept = {key: rounded(record[key]) for key in keys.split() if key in record}
+            if "modes" in record:
+                kept = {key: rounded(record[key]) for key in keys.split()}
                 handle.write(json.dumps(kept, separators=(",", ":")) + "\n")
     print(path.name, len(rows), "rows")
 

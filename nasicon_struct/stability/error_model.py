@@ -40,6 +40,7 @@ from nasicon_struct.entries import (
 )
 from nasicon_struct.errors import EntriesError
 from nasicon_struct.formula import parse_formula
+from nasicon_struct.units import KJ_PER_MOL_PER_EV
 
 #: Fewer measured compounds than this do not make an error model.
 MIN_COMPOUNDS: Final = 10
@@ -57,10 +58,10 @@ _PRIOR: Final = np.array([0.3, 0.2, 0.024, 0.07, 0.15])
 _PRIOR_LOG_SD: Final = 1.0
 #: Least standard error of a density-functional row against the truth, eV per atom: as the prior of a single phase.
 _DFT_FLOOR_EV: Final = 0.024
-#: What a single point on the potential's cell costs for not being relaxed in DFT, eV per atom: root mean square of
-#: the four forms that were (Na2S 0.1, cubic Na3SbS4 0.4, tetragonal 6.5, beta-Na2S2 44 meV; docs/energies.md).
-_DFT_GEOMETRY_EV: Final = 0.022
-_RELAXED_SUFFIX: Final = "_relaxed"
+#: What a DFT row costs for not being relaxed with GPAW, eV per atom, by the ending of its identifier: root mean squares
+#: of the forms where it is known (docs/energies.md), for cells relaxed in DFT by a database and for those of the potential.
+_DFT_GEOMETRY_EV: Final = {"_relaxed": 0.0, "_start": 0.005}
+_POTENTIAL_GEOMETRY_EV: Final = 0.049
 
 _Key = tuple[tuple[str, int], ...]
 
@@ -239,19 +240,25 @@ def _features(fractions: np.ndarray, elements: Sequence[str]) -> tuple[np.ndarra
 def measured_enthalpies() -> dict[_Key, tuple[float, float]]:
     """Return measured formation enthalpies by composition: median and standard error, eV per atom.
 
-    Source: ``structures/tables/experimental_enthalpies.csv``, every row with its own. Where several values
-    exist the standard error is half their range, at least 5 meV per atom. Enthalpies of phosphorus compounds,
-    tabulated against white phosphorus, are moved to black phosphorus, whose uncertainty is added.
+    Source: ``structures/tables/experimental_enthalpies.csv``, every row with its own. The standard error is half the
+    range of several values, of a single one the uncertainty stated for it, and at least 5 meV per atom. Enthalpies of
+    phosphorus compounds, tabulated against white phosphorus, are moved to black phosphorus, whose uncertainty is added.
     """
     values: dict[_Key, list[float]] = defaultdict(list)
+    stated: dict[_Key, float] = {}
     for row in reference.read_rows("experimental_enthalpies"):
         if row["quantity"] == "enthalpy of formation":
-            values[composition_key(parse_formula(row["formula"]))].append(float(row["value_ev_per_atom"]))
+            amounts = parse_formula(row["formula"])
+            key = composition_key(amounts)
+            values[key].append(float(row["value_ev_per_atom"]))
+            uncertainty = float(row["uncertainty_kj_per_mol"] or 0.0) / KJ_PER_MOL_PER_EV
+            stated[key] = uncertainty / float(sum(amounts.values()))
     shift, shift_se = _BLACK_P_EV
     result = {}
     for key, found in values.items():
         share = dict(key).get("P", 0) / sum(number for _, number in key)
-        error = max(_MEASURED_FLOOR_EV, (max(found) - min(found)) / 2)
+        scatter = (max(found) - min(found)) / 2 if len(found) > 1 else stated[key]
+        error = max(_MEASURED_FLOOR_EV, scatter)
         result[key] = (float(np.median(found)) - share * shift, math.hypot(error, share * shift_se))
     return result
 
@@ -316,8 +323,8 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
 
     The level named by ``held_against`` of the embedded set, without its elements and without compounds of measured
     enthalpy. The standard error of all is the scatter of that level around the measured enthalpies of its compounds
-    beyond the standard errors of these (maximum likelihood), at least 24 meV per atom; rows whose cell is not relaxed
-    in that level have 22 meV per atom more, in quadrature.
+    beyond the standard errors of these (maximum likelihood), at least 24 meV per atom; rows on cells of the potential
+    have 49 meV per atom more, in quadrature, rows on cells that a database relaxed with another functional 5.
 
     Parameters
     ----------
@@ -339,7 +346,8 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
     for entry in dft:
         key = composition_key(parse_formula(entry.formula))
         if len(key) > 1 and key not in measured and entry.energy_ev_per_atom < found.get(key, (math.inf,))[0]:
-            geometry = 0.0 if entry.entry_id.endswith(_RELAXED_SUFFIX) else _DFT_GEOMETRY_EV
+            suffix = entry.entry_id[entry.entry_id.rfind("_") :]
+            geometry = _DFT_GEOMETRY_EV.get(suffix, _POTENTIAL_GEOMETRY_EV)
             found[key] = (entry.energy_ev_per_atom, math.hypot(error, geometry))
     return found
 
