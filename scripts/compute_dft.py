@@ -99,7 +99,7 @@ def compute(line, cutoff, density, smearing, txt):
     grid = [int(n) for n in calc.wfs.kd.N_c]
     own = {}
     if "start_id" in line:
-        own = {name: line[name] for name in ("start_id", "geometry", "cell_ang", "scaled_positions")}
+        own = {name: line[name] for name in ("start_id", "geometry")}
         own["max_force_ev_per_ang"] = float((atoms.get_forces() ** 2).sum(axis=1).max() ** 0.5)
     return {
         **own,

@@ -308,6 +308,10 @@ REACTIONS: tuple[tuple[dict[str, float], dict[str, float]], ...] = (
 )
 
 
+#: Endings of the identifiers of DFT rows that are not on the potential's cell, and how a form is called there.
+CELLS = {"_start": "database cell", "_relaxed": "relaxed"}
+
+
 def dft_rows() -> list[dict[str, str]]:
     """Return the rows of the DFT table, empty where there is none."""
     path = reference.structures_dir() / "entries" / "gpaw-r2scan.csv"
@@ -381,8 +385,8 @@ def table_dft() -> str:
         if formation and row["flags"] != "element":
             energy = float(formation)
             texts = [f"{1000 * energy:.0f}", f"{1000 * other:.0f}", f"{1000 * (other - energy):+.0f}"]
-        kinds = {"_relaxed": ", relaxed", "_start": ", database cell"}
-        form = row["polymorph"] + next((t for end, t in kinds.items() if row["source_id"].endswith(end)), "")
+        cell = [name for ending, name in CELLS.items() if row["source_id"].endswith(ending)]
+        form = ", ".join([row["polymorph"], *cell])
         grid = [row["cutoff_ev"].removesuffix(".0"), row["kpoints"]]
         rows.append([row["formula"], form, row["n_atoms"], *grid, row["energy_ev_per_atom"], *texts])
     if not rows:
@@ -394,11 +398,12 @@ def table_dft() -> str:
 
 def table_geometry() -> str:
     """What the potential's cell costs in DFT, against the other cells of the same form."""
-    energies = {row["source_id"]: 1000 * float(row["energy_ev_per_atom"]) for row in dft_rows()}
+    held = dft_rows()
+    energies = {row["source_id"]: 1000 * float(row["energy_ev_per_atom"]) for row in held}
     rows, gains = [], []
-    for row in dft_rows():
+    for row in held:
         own = row["source_id"]
-        others = [energies.get(own + end) for end in ("_start", "_relaxed")]
+        others = [energies.get(own + ending) for ending in CELLS]
         if own != start_of(row) or others == [None, None]:
             continue
         texts = ["" if other is None else f"{energies[own] - other:.1f}" for other in others]

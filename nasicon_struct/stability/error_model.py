@@ -60,7 +60,7 @@ _PRIOR_LOG_SD: Final = 1.0
 _DFT_FLOOR_EV: Final = 0.024
 #: What a DFT row costs for not being relaxed with GPAW, eV per atom, by the ending of its identifier: root mean squares
 #: of the forms where it is known (docs/energies.md), for cells relaxed in DFT by a database and for those of the potential.
-_DFT_GEOMETRY_EV: Final = {"_relaxed": 0.0, "_start": 0.005}
+_DFT_GEOMETRY_EV: Final = {"relaxed": 0.0, "start": 0.005}
 _POTENTIAL_GEOMETRY_EV: Final = 0.049
 
 _Key = tuple[tuple[str, int], ...]
@@ -346,8 +346,8 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
     for entry in dft:
         key = composition_key(parse_formula(entry.formula))
         if len(key) > 1 and key not in measured and entry.energy_ev_per_atom < found.get(key, (math.inf,))[0]:
-            suffix = entry.entry_id[entry.entry_id.rfind("_") :]
-            geometry = _DFT_GEOMETRY_EV.get(suffix, _POTENTIAL_GEOMETRY_EV)
+            ending = entry.entry_id.rpartition("_")[2]
+            geometry = _DFT_GEOMETRY_EV.get(ending, _POTENTIAL_GEOMETRY_EV)
             found[key] = (entry.energy_ev_per_atom, math.hypot(error, geometry))
     return found
 
