@@ -4,13 +4,15 @@ One JSON file per phase; a phase whose file exists is not computed again, so tha
 started at any time. Runs under the Python that has GPAW (Debian: ``apt-get install gpaw gpaw-data``)::
 
     mpirun -np 4 gpaw python scripts/compute_dft.py --work dft --elements Na,P,S
-    gpaw python scripts/compute_dft.py --work dft --export       # writes structures/entries/gpaw-r2scan.csv
+    python scripts/compute_dft.py --work dft --export            # writes structures/entries/gpaw-r2scan.csv
 
-Single points: plane waves at 450 eV, functional MGGA_X_R2SCAN+MGGA_C_R2SCAN with GPAW's PBE datasets, spin-paired,
-k-point density 2.8 per inverse Å (9 for Na, 7 for Sb, 1.5 for the flat bands of S8), Fermi-Dirac smearing 0.05 eV with
-the energy extrapolated to zero width, self-consistent to 1e-5 eV per valence electron. Formation energies refer to
-bcc Na, black P, S8 and A7 Sb, computed alike. The cell of S8 is S_mp-77, with S-S bonds of 2.05 Å as measured; the
-potential's lowest one has bonds of 1.97 and 2.16 Å in turn, which are not DFT's.
+Single points: plane waves at 450 eV (600 with O, Si or Zr), functional MGGA_X_R2SCAN+MGGA_C_R2SCAN with GPAW's PBE
+datasets, spin-paired, k-point density 2.8 per inverse Å (9 for Na, 7 for Sb and Zr, 4 for Si, 1.5 for the flat bands of
+S8), Fermi-Dirac smearing 0.05 eV with the energy extrapolated to zero width, self-consistent to 1e-5 eV per valence
+electron. Formation energies refer to bcc Na, black P, S8, A7 Sb, diamond Si and hcp Zr, computed alike, and to an energy
+of O fitted to the measured enthalpies of binary oxides (for O2 in a box the functional does not converge here). The cell
+of S8 is S_mp-77, with S-S bonds of 2.05 Å as measured; the potential's lowest one has bonds of 1.97 and 2.16 Å in turn,
+which are not DFT's.
 
 ``--cells`` takes other cells of the same form, such as those of ``starting_cells.py``. ``--export`` also takes up the phases
 that ``relax_dft.py`` relaxed further in the same work folder, and writes their cells to ``gpaw-r2scan-cells.jsonl``; cells of a
@@ -20,6 +22,7 @@ database are not written, its identifier is.
 import argparse
 import csv
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -27,15 +30,17 @@ from pathlib import Path
 ENTRIES = Path(__file__).resolve().parent.parent / "structures" / "entries"
 XC = "MGGA_X_R2SCAN+MGGA_C_R2SCAN"
 REFERENCES = {"Na": ("Na", "Na_mp-127"), "P": ("P_black", "P_mp-157"), "S": ("S_mp-77",)}
-REFERENCES["Sb"] = ("Sb", "Sb_mp-104")
+REFERENCES.update({"Sb": ("Sb", "Sb_mp-104"), "Zr": ("Zr_mp-131",), "Si": ("Si_mp-149",)})
 HYPOTHETICAL = ("P2S", "SbS", "SbS2", "Sb11S18", "Sb17S27")
 #: k-points per inverse Å of what needs another density than the rest: metals, and the flat bands of a molecular crystal.
 DENSITY = 2.8
-DENSITIES = {"Na": 9.0, "Sb": 7.0, "S": 1.5}
+DENSITIES = {"Na": 9.0, "Sb": 7.0, "S": 1.5, "Zr": 7.0, "Si": 4.0}
+#: Plane-wave cut-off, eV, and what is needed where O, Si or Zr is in a phase: their energies still fall at 450 eV.
+CUTOFF, CUTOFF_OXIDES = 450.0, 600.0
 #: Width of the Fermi-Dirac smearing, eV.
 SMEARING = 0.05
-COLUMNS = "formula polymorph n_atoms energy_ev_per_atom formation_energy_ev_per_atom volume_ang3_per_atom "
-COLUMNS += "cutoff_ev kpoints source_id model flags note source"
+COLUMNS = "formula polymorph n_atoms energy_ev_per_atom formation_energy_ev_per_atom "
+COLUMNS += "formation_energy_potential_cells_ev_per_atom volume_ang3_per_atom cutoff_ev kpoints source_id model flags note source"
 
 
 def read_cells(path, elements, per_formula, within_ev):
@@ -140,27 +145,46 @@ def origin(record):
     return f"{what} relaxed in DFT, from {record['start_id']}; cell in gpaw-r2scan-cells.jsonl"
 
 
-def export(work):
-    """Write the table of what is done; without the references of its elements a phase has no formation energy."""
-    found = read_results(work)
-    references = {}
+def element_references(records):
+    """Return the energy of each element in its lowest row, eV per atom."""
+    found = {}
     for symbol, names in REFERENCES.items():
-        energies = [
-            record["energy_ev_per_atom"]
-            for record in found
-            if record.get("start_id", record["source_id"]) in names
-        ]
-        if energies:
-            references[symbol] = min(energies)
-    rows = []
+        rows = [r for r in records if r.get("start_id", r["source_id"]) in names]
+        if rows:
+            found[symbol] = min(record["energy_ev_per_atom"] for record in rows)
+    return found
+
+
+def formation_energy(record, references):
+    """Return the formation energy, eV per atom."""
+    symbols = record["symbols"]
+    return record["energy_ev_per_atom"] - sum(references[symbol] for symbol in symbols) / len(symbols)
+
+
+def export(work):
+    """Write the table of what is done; without the references of its elements a phase has no formation energy.
+
+    A row on a cell of the potential also gets its formation energy from the elements on cells of the potential, to
+    be held against other calculations on such cells.
+    """
+    found = read_results(work)
+    references = element_references(found)
+    on_potential = element_references([record for record in found if "start_id" not in record])
+    rows, oxygen = [], oxygen_reference(found, references)
+    if oxygen:
+        references["O"], row = oxygen
+        rows.append({name: row[name] for name in COLUMNS.split() if name in row})
     for record in found:
         symbols = record["symbols"]
         formation, flag = "", ""
         if set(symbols) <= set(references):
-            energy = record["energy_ev_per_atom"] - sum(references[s] for s in symbols) / len(symbols)
+            energy = formation_energy(record, references)
             if len(set(symbols)) == 1:
                 flag = "element" if energy < 1e-9 else "polymorph"
             formation = "%.5f" % (0.0 if flag == "element" else energy)
+        like = ""
+        if "start_id" not in record and len(set(symbols)) > 1 and set(symbols) <= set(on_potential):
+            like = f"{formation_energy(record, on_potential):.5f}"
         rows.append(
             {
                 "formula": record["formula"],
@@ -168,6 +192,7 @@ def export(work):
                 "n_atoms": len(symbols),
                 "energy_ev_per_atom": "{:.5f}".format(record["energy_ev_per_atom"]),
                 "formation_energy_ev_per_atom": formation,
+                "formation_energy_potential_cells_ev_per_atom": like,
                 "volume_ang3_per_atom": "{:.4f}".format(record["volume_ang3_per_atom"]),
                 "cutoff_ev": record["cutoff_ev"],
                 "kpoints": "x".join(str(n) for n in record["kpoints"]),
@@ -194,6 +219,31 @@ def export(work):
     print(path.name, len(rows), "rows")
 
 
+def oxygen_reference(found, references):
+    """Return the energy of an O atom that fits the measured enthalpies of the binary oxides, and its row.
+
+    As for the other levels: ``export_entries.py`` does it, under the Python that has this package. None while there
+    are too few oxides.
+    """
+    if not any(record["formula"] == "ZrO2" for record in found):
+        return None
+    from export_entries import fit_oxygen, oxygen_row
+
+    from nasicon_struct.entries import composition_key
+    from nasicon_struct.formula import parse_formula
+
+    lowest = {}
+    zero = {**references, "O": 0.0}
+    for record in found:
+        symbols = record["symbols"]
+        if "O" in symbols and set(symbols) <= set(zero):
+            key = composition_key(parse_formula(record["formula"]))
+            lowest[key] = min(formation_energy(record, zero), lowest.get(key, math.inf))
+    value, lines = fit_oxygen(lowest)
+    print(*lines, sep="\n")
+    return value, oxygen_row(value)
+
+
 def rounded(value):
     """Round the floats of a record to eight decimals."""
     if isinstance(value, list):
@@ -207,7 +257,7 @@ def main():
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--cells", type=Path, default=ENTRIES / "chgnet-r2scan-cells.jsonl")
     parser.add_argument("--elements", default="Na,P,S,Sb")
-    parser.add_argument("--cutoff", type=float, default=450.0, help="eV")
+    parser.add_argument("--cutoff", type=float, default=0.0, help="eV, of all phases; 0: as above")
     parser.add_argument("--smearing", type=float, default=SMEARING, help="eV")
     parser.add_argument(
         "--density", type=float, default=0.0, help="k-points per inverse Angstrom, of all phases; 0: as above"
@@ -240,8 +290,10 @@ def main():
         if broadcast(target.exists() if world.rank == 0 else None, 0):
             continue
         density = args.density or DENSITIES.get(line["formula"], DENSITY)
+        hard = not {"O", "Si", "Zr"}.isdisjoint(line["symbols"])
+        cutoff = args.cutoff or (CUTOFF_OXIDES if hard else CUTOFF)
         try:
-            record = compute(line, args.cutoff, density, args.smearing, str(target.with_suffix(".txt")))
+            record = compute(line, cutoff, density, args.smearing, str(target.with_suffix(".txt")))
         except Exception as error:  # a phase that does not converge must not stop the others
             if world.rank == 0:
                 print(line["source_id"], "FAILED", repr(error)[:300], flush=True)

@@ -6,7 +6,8 @@
     python scripts/doped_series.py --table
 
 Computing needs the ``mlip`` extra and is resumable: a composition whose file (one JSON each) exists is not computed
-again. ``--export`` writes structures/tables/doped_cells.csv and doped_series.csv (then scripts/update_checksums.py);
+again. ``--export`` writes structures/tables/doped_cells.csv and doped_series.csv (then scripts/update_checksums.py); what they
+hold of compositions that are not in the folder stays;
 ``--table`` puts the tables of docs/doped-cells.md between their marks, from the shipped tables.
 """
 
@@ -107,7 +108,7 @@ def file_of(work: Path, composition: NasiconComposition) -> Path:
 
 
 def export(work: Path) -> None:
-    """Write the shipped tables from what is done."""
+    """Write what is done into the shipped tables, in place of what they hold of the same compositions."""
     cells: dict[str, list[dict[str, Any]]] = {}
     rows = []
     for name, (template, _) in SERIES.items():
@@ -142,6 +143,12 @@ def export(work: Path) -> None:
                     "source": SOURCE,
                 }
             )
+    new = {row["formula"] for row in rows}
+    for row in read_rows("doped_cells"):
+        if row["formula"] not in new:
+            cells.setdefault(row["formula"], []).append(row)
+    rows += [row for row in read_rows("doped_series") if row["formula"] not in new]
+    rows.sort(key=lambda row: (list(SERIES).index(row["series"]), float(row["x"])))
     write_rows("doped_cells", [row for formula in sorted(cells) for row in cells[formula]])
     write_rows("doped_series", rows)
 
@@ -190,6 +197,12 @@ def cell_rows(found: DopedStability, series: DopedSeries) -> list[dict[str, Any]
         )
         assert item.composition_error == 0, item.formula
     return rows
+
+
+def read_rows(name: str) -> list[dict[str, Any]]:
+    """Read one of the shipped tables."""
+    with (TABLES / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def write_rows(name: str, rows: list[dict[str, Any]]) -> None:

@@ -305,6 +305,8 @@ REACTIONS: tuple[tuple[dict[str, float], dict[str, float]], ...] = (
     ({"Na3SbS4": 1, "Na": 1}, {"Na3SbS3": 1, "NaS": 1}),
     ({"Na3SbS3": 1, "Na": 3}, {"Na2S": 3, "Sb": 1}),
     ({"NaSbS2": 1, "NaS": 2}, {"Na3SbS4": 1}),
+    ({"ZrO2": 1, "SiO2": 1}, {"ZrSiO4": 1}),
+    ({"Na3PO4": 1, "ZrSiO4": 2}, {"Na3Zr2Si2PO12": 1}),
 )
 
 
@@ -318,7 +320,7 @@ def dft_rows() -> list[dict[str, str]]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
+        return [row for row in csv.DictReader(handle) if row["cutoff_ev"]]  # not the fitted reference of O
 
 
 def start_of(row: dict[str, str]) -> str:
@@ -403,7 +405,8 @@ def table_geometry() -> str:
     rows, gains = [], []
     for row in held:
         own = row["source_id"]
-        others = [energies.get(own + ending) for ending in CELLS]
+        relaxed = [energies[own + e] for e in ("_relaxed", "_start_relaxed") if own + e in energies]
+        others = [energies.get(own + "_start"), min(relaxed, default=None)]
         if own != start_of(row) or others == [None, None]:
             continue
         texts = ["" if other is None else f"{energies[own] - other:.1f}" for other in others]

@@ -87,6 +87,8 @@ _UNPHYSICAL_CONTRACTION = -0.35
 _UNPHYSICAL_EV = -5.0
 #: Farther above the lowest form of the composition than this, eV per atom: of no use in a hull.
 _HIGH_EV = 0.5
+#: Oxides this far above the lowest form, eV per atom, have their cells written.
+_LOW_EV_PER_ATOM = 0.03
 _SYMPREC_ANG = 0.05
 
 SYSTEMS = ("elements", "sulfides", "nasicon", "dopants")
@@ -376,13 +378,18 @@ def symmetrised(record: Record) -> tuple[np.ndarray, np.ndarray, list[str]]:
 def write_cells(
     out: Path, records: list[Record], references: Mapping[str, float], names: Mapping[Key, str]
 ) -> None:
-    """Write the relaxed r2SCAN cells of sulfides and reference elements, for DFT and for tests."""
+    """Write the relaxed r2SCAN cells of sulfides, reference elements and low oxides, for DFT and for tests."""
     path = out / "chgnet-r2scan-cells.jsonl"
     wanted = []
+    lowest: dict[Key, float] = {}
+    for record in records:
+        lowest[record["key"]] = min(record["energy_ev_per_atom"], lowest.get(record["key"], np.inf))
     for record in records:
         reference = any(record["source_id"] in ids for ids in REFERENCES.values())
         plain = _change(record) > _UNPHYSICAL_CONTRACTION and record["converged"]
-        if plain and (reference or system_of(record["key"]) == "sulfides"):
+        system, above = system_of(record["key"]), record["energy_ev_per_atom"] - lowest[record["key"]]
+        oxide = "O" in dict(record["key"]) and system == "nasicon" and above < _LOW_EV_PER_ATOM
+        if plain and (reference or system == "sulfides" or oxide):
             wanted.append(record)
     wanted.sort(key=lambda r: (names[r["key"]], r["energy_ev_per_atom"], r["source_id"]))
     with path.open("w", encoding="utf-8", newline="\n") as handle:

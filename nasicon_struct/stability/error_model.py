@@ -42,8 +42,8 @@ from nasicon_struct.errors import EntriesError
 from nasicon_struct.formula import parse_formula
 from nasicon_struct.units import KJ_PER_MOL_PER_EV
 
-#: Fewer measured compounds than this do not make an error model.
-MIN_COMPOUNDS: Final = 10
+#: Fewer measured compounds than this do not make an error model: five scales are fitted to them.
+MIN_COMPOUNDS: Final = 20
 #: Smallest standard error of a measured enthalpy, eV per atom (also covers 0 K against 298 K).
 _MEASURED_FLOOR_EV: Final = 0.005
 #: Enthalpy of black phosphorus relative to white, the reference of the tables, eV per atom, and its standard error:
@@ -279,7 +279,7 @@ def fit_error_model(entries: EntrySet) -> ErrorModel:
     Raises
     ------
     EntriesError
-        If fewer than ten measured compounds are in the set.
+        If fewer than twenty measured compounds are in the set.
     """
     measured = _compared(entries, measured_enthalpies())
     if len(measured) < MIN_COMPOUNDS:
@@ -322,9 +322,10 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
     """Return the density-functional energies that a level is held against: formation energy and standard error.
 
     The level named by ``held_against`` of the embedded set, without its elements and without compounds of measured
-    enthalpy. The standard error of all is the scatter of that level around the measured enthalpies of its compounds
-    beyond the standard errors of these (maximum likelihood), at least 24 meV per atom; rows on cells of the potential
-    have 49 meV per atom more, in quadrature, rows on cells that a database relaxed with another functional 5.
+    enthalpy. Their standard error is the scatter of that level around the measured enthalpies of its compounds
+    beyond the standard errors of these (maximum likelihood), oxides and the rest apart, at least 24 meV per atom; rows
+    on cells of the potential have 49 meV per atom more, in quadrature, rows on cells that a database relaxed with
+    another functional 5.
 
     Parameters
     ----------
@@ -341,14 +342,18 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
     if not name:
         return {}
     dft, measured = load_entries(source=name), measured_enthalpies()
-    error = max(_DFT_FLOOR_EV, _scatter(_compared(dft, measured)))
+    compared = _compared(dft, measured)
+    errors = {
+        oxide: max(_DFT_FLOOR_EV, _scatter([item for item in compared if ("O" in dict(item[0])) is oxide]))
+        for oxide in (True, False)
+    }
     found: dict[_Key, tuple[float, float]] = {}
     for entry in dft:
         key = composition_key(parse_formula(entry.formula))
         if len(key) > 1 and key not in measured and entry.energy_ev_per_atom < found.get(key, (math.inf,))[0]:
             ending = entry.entry_id.rpartition("_")[2]
             geometry = _DFT_GEOMETRY_EV.get(ending, _POTENTIAL_GEOMETRY_EV)
-            found[key] = (entry.energy_ev_per_atom, math.hypot(error, geometry))
+            found[key] = (entry.energy_ev_per_atom, math.hypot(errors["O" in dict(key)], geometry))
     return found
 
 
@@ -408,7 +413,7 @@ def error_model(entries: EntrySet) -> ErrorModel:
     """Return the error model of an entry set.
 
     That of an embedded set is learnt from the whole set, also for a part of it; that of a user's set from its
-    own compounds. With fewer than ten measured ones the scales are those of ``DEFAULT_SOURCE``, conditioned on what
+    own compounds. With fewer than twenty measured ones the scales are those of ``DEFAULT_SOURCE``, conditioned on what
     there is.
     """
     embedded = {item.name for item in list_entry_sources()}
