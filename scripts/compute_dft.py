@@ -35,8 +35,10 @@ HYPOTHETICAL = ("P2S", "SbS", "SbS2", "Sb11S18", "Sb17S27")
 #: k-points per inverse Å of what needs another density than the rest: metals, and the flat bands of a molecular crystal.
 DENSITY = 2.8
 DENSITIES = {"Na": 9.0, "Sb": 7.0, "S": 1.5, "Zr": 7.0, "Si": 4.0}
-#: Plane-wave cut-off, eV, and what is needed where O, Si or Zr is in a phase: their energies still fall at 450 eV.
-CUTOFF, CUTOFF_OXIDES = 450.0, 600.0
+#: Plane-wave cut-off, eV, and that of phases with hard elements, whose energies still fall at 450 eV. Of their systems too
+#: few phases are computed for a hull.
+CUTOFF, CUTOFF_HARD = 450.0, 600.0
+HARD = {"O", "Si", "Zr"}
 #: Width of the Fermi-Dirac smearing, eV.
 SMEARING = 0.05
 COLUMNS = "formula polymorph n_atoms energy_ev_per_atom formation_energy_ev_per_atom "
@@ -173,6 +175,7 @@ def export(work):
     rows, oxygen = [], oxygen_reference(found, references)
     if oxygen:
         references["O"], row = oxygen
+        row["flags"] += "; incomplete_system"
         rows.append({name: row[name] for name in COLUMNS.split() if name in row})
     for record in found:
         symbols = record["symbols"]
@@ -181,7 +184,9 @@ def export(work):
             energy = formation_energy(record, references)
             if len(set(symbols)) == 1:
                 flag = "element" if energy < 1e-9 else "polymorph"
-            formation = "%.5f" % (0.0 if flag == "element" else energy)
+            formation = f"{0.0 if flag == 'element' else energy:.5f}"
+        if not HARD.isdisjoint(symbols):
+            flag += "; incomplete_system" if flag else "incomplete_system"
         like = ""
         if "start_id" not in record and len(set(symbols)) > 1 and set(symbols) <= set(on_potential):
             like = f"{formation_energy(record, on_potential):.5f}"
@@ -290,8 +295,7 @@ def main():
         if broadcast(target.exists() if world.rank == 0 else None, 0):
             continue
         density = args.density or DENSITIES.get(line["formula"], DENSITY)
-        hard = not {"O", "Si", "Zr"}.isdisjoint(line["symbols"])
-        cutoff = args.cutoff or (CUTOFF_OXIDES if hard else CUTOFF)
+        cutoff = args.cutoff or (CUTOFF if HARD.isdisjoint(line["symbols"]) else CUTOFF_HARD)
         try:
             record = compute(line, cutoff, density, args.smearing, str(target.with_suffix(".txt")))
         except Exception as error:  # a phase that does not converge must not stop the others

@@ -363,14 +363,17 @@ def table_reactions() -> str:
         energies = [_step(left, right, found) for found in (dft, other)]
         charge = left.get("Na", 0.0)
         texts = [f"{-energy / charge:.3f}" if charge else "" for energy in energies]
-        differences.append(1000 * (energies[1] - energies[0]) / atoms)
+        per_atom = [1000 * energy / atoms for energy in energies]
+        differences.append(per_atom[1] - per_atom[0])
         sides = [" + ".join(f"{n:g} {f}" if n != 1 else f for f, n in side.items()) for side in (left, right)]
-        rows.append([" -> ".join(sides), *texts, f"{differences[-1]:+.0f}"])
+        rows.append(
+            [" -> ".join(sides), *texts, *(f"{value:+.0f}" for value in (*per_atom, differences[-1]))]
+        )
     if not rows:
         return "No DFT rows yet."
     text = tabulate(
         rows,
-        ["step", "GPAW, V", "CHGNet, V", "CHGNet - GPAW, meV per atom of the step"],
+        ["step", "GPAW, V", "CHGNet, V", "GPAW, meV/atom", "CHGNet, meV/atom", "difference"],
         tablefmt="pipe",
         disable_numparse=True,
     )

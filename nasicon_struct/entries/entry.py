@@ -29,6 +29,7 @@ DEFAULT_EXCLUDED_FLAGS: Final = (
     "high_energy",
     "unphysical",
     "not_converged",
+    "incomplete_system",
 )
 
 

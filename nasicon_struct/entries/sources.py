@@ -47,7 +47,7 @@ class EntrySource(MSONable):
     citation, licence, doi : str
         From ``structures/SOURCES.toml``.
     elements : tuple of str
-        Elements covered.
+        Elements covered, without those of systems of which only a few phases were computed.
     n_entries : int
         Number of rows: phases, and polymorphs where the set holds several.
     methods : tuple of str
@@ -117,7 +117,8 @@ def _sources(folder: Path) -> dict[str, EntrySource]:
                 raise EntriesError(f"{folder / file} has no column {column}; install the package again")
             held.extend(row for row in rows if row[column].strip())
         methods = Counter(row.get("model") or item.get("method", "") for row in held)
-        elements = sorted(set(_SYMBOL.findall(" ".join(row["formula"] for row in held))))
+        whole = [row["formula"] for row in held if "incomplete_system" not in row.get("flags", "")]
+        elements = sorted(set(_SYMBOL.findall(" ".join(whole))))
         found[item["name"]] = EntrySource(
             name=item["name"],
             files=files,

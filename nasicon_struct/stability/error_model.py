@@ -322,10 +322,9 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
     """Return the density-functional energies that a level is held against: formation energy and standard error.
 
     The level named by ``held_against`` of the embedded set, without its elements and without compounds of measured
-    enthalpy. Their standard error is the scatter of that level around the measured enthalpies of its compounds
-    beyond the standard errors of these (maximum likelihood), oxides and the rest apart, at least 24 meV per atom; rows
-    on cells of the potential have 49 meV per atom more, in quadrature, rows on cells that a database relaxed with
-    another functional 5.
+    enthalpy. The standard error of all is the scatter of that level around the measured enthalpies of its compounds
+    beyond the standard errors of these (maximum likelihood), at least 24 meV per atom; rows on cells of the potential
+    have 49 meV per atom more, in quadrature, rows on cells that a database relaxed with another functional 5.
 
     Parameters
     ----------
@@ -342,18 +341,14 @@ def dft_energies(source: str) -> dict[_Key, tuple[float, float]]:
     if not name:
         return {}
     dft, measured = load_entries(source=name), measured_enthalpies()
-    compared = _compared(dft, measured)
-    errors = {
-        oxide: max(_DFT_FLOOR_EV, _scatter([item for item in compared if ("O" in dict(item[0])) is oxide]))
-        for oxide in (True, False)
-    }
+    error = max(_DFT_FLOOR_EV, _scatter(_compared(dft, measured)))
     found: dict[_Key, tuple[float, float]] = {}
     for entry in dft:
         key = composition_key(parse_formula(entry.formula))
         if len(key) > 1 and key not in measured and entry.energy_ev_per_atom < found.get(key, (math.inf,))[0]:
             ending = entry.entry_id.rpartition("_")[2]
             geometry = _DFT_GEOMETRY_EV.get(ending, _POTENTIAL_GEOMETRY_EV)
-            found[key] = (entry.energy_ev_per_atom, math.hypot(errors["O" in dict(key)], geometry))
+            found[key] = (entry.energy_ev_per_atom, math.hypot(error, geometry))
     return found
 
 
