@@ -387,7 +387,7 @@ def table_dft() -> str:
     for row in dft_rows():
         formation, other = row["formation_energy_ev_per_atom"], potential[start_of(row)].energy_ev_per_atom
         texts = ["", "", ""]
-        if formation and row["flags"] != "element":
+        if formation and "element" not in row["flags"].split("; "):
             energy = float(formation)
             texts = [f"{1000 * energy:.0f}", f"{1000 * other:.0f}", f"{1000 * (other - energy):+.0f}"]
         cell = [name for ending, name in CELLS.items() if row["source_id"].endswith(ending)]
@@ -402,8 +402,8 @@ def table_dft() -> str:
 
 
 def table_geometry() -> str:
-    """What the potential's cell costs in DFT, against the other cells of the same form."""
-    held = dft_rows()
+    """What the potential's cell costs in DFT, against the other cells of the same form; of systems with hulls."""
+    held = [row for row in dft_rows() if "incomplete_system" not in row["flags"]]
     energies = {row["source_id"]: 1000 * float(row["energy_ev_per_atom"]) for row in held}
     rows, gains = [], []
     for row in held:

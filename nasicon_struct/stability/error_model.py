@@ -15,7 +15,8 @@ checks the result.
 
 A potential is also held against density-functional rows of the functional it was fitted to, where a compound
 has one and no measured enthalpy: they enter as measurements do, with the error of the functional itself against
-measurement as their standard error.
+measurement as their standard error. The scales are learnt without them: a potential and the functional it was
+fitted to err alike, so that their differences are smaller than the error of either.
 """
 
 from __future__ import annotations
@@ -295,10 +296,11 @@ def fit_error_model(entries: EntrySet) -> ErrorModel:
     table /= table.sum(axis=1, keepdims=True)
     errors = np.array([error for _, error, _ in found])
     noise = np.diag(np.square([se for _, _, se in found]))
-    scales = _maximise(table, elements, errors, noise)
+    n = len(measured)
+    scales = _maximise(table[:n], elements, errors[:n], noise[:n, :n])
     inverse = np.linalg.inv(_covariance(table, table, elements, scales) + noise)
-    residual = ((inverse @ errors) / np.diag(inverse))[: len(measured)]
-    deviate = np.abs(residual) * np.sqrt(np.diag(inverse)[: len(measured)])
+    residual = ((inverse @ errors) / np.diag(inverse))[:n]
+    deviate = np.abs(residual) * np.sqrt(np.diag(inverse)[:n])
     return ErrorModel(
         source=entries.source,
         scale_anion_ev=float(scales[0]),
