@@ -323,7 +323,6 @@ def test_the_potential_is_also_held_against_dft():
     assert not set(model.formulas) & set(model.dft_formulas)
     blind = replace(model, dft_formulas=(), dft_errors_ev_per_atom=(), dft_se_ev_per_atom=())
     columns = ("Na", "P", "S", "Sb")
-    near = []
     for formula, error, se in zip(
         model.dft_formulas, model.dft_errors_ev_per_atom, model.dft_se_ev_per_atom, strict=True
     ):
@@ -334,8 +333,8 @@ def test_the_potential_is_also_held_against_dft():
         _, ((without,),) = blind.predict(x, columns)
         assert variance < without
         assert variance < se**2
-        near.append(abs(mean - error) < 2 * se)
-    assert np.mean(near) > 0.9  # two standard errors hold 95 %
+        if formula != "S5Sb2":  # no crystal known; the one of these rows beyond two standard errors
+            assert abs(mean - error) < 2 * se
     assert not error_model(load_entries(source="mp2019-gga")).dft_formulas
 
 
@@ -501,7 +500,7 @@ def test_the_interval_of_a_cathode_holds_its_measured_plateau():
     window = stability_window("Na3V2(PO4)3", uncertainty=True)
     low, high = window.uncertainty.oxidation_v_interval
     assert low < 3.40 < high
-    assert high - low < 0.9
+    assert high - low < 0.7
 
 
 @pytest.mark.slow
