@@ -22,15 +22,20 @@ database are not written, its identifier is.
 import argparse
 import csv
 import json
-import math
 import os
 import time
 from pathlib import Path
 
 ENTRIES = Path(__file__).resolve().parent.parent / "structures" / "entries"
 XC = "MGGA_X_R2SCAN+MGGA_C_R2SCAN"
-REFERENCES = {"Na": ("Na", "Na_mp-127"), "P": ("P_black", "P_mp-157"), "S": ("S_mp-77",)}
-REFERENCES.update({"Sb": ("Sb", "Sb_mp-104"), "Zr": ("Zr_mp-131",), "Si": ("Si_mp-149",)})
+REFERENCES = {
+    "Na": ("Na", "Na_mp-127"),
+    "P": ("P_black", "P_mp-157"),
+    "S": ("S_mp-77",),
+    "Sb": ("Sb", "Sb_mp-104"),
+    "Si": ("Si_mp-149",),
+    "Zr": ("Zr_mp-131",),
+}
 HYPOTHETICAL = ("P2S", "SbS", "SbS2", "Sb11S18", "Sb17S27")
 #: k-points per inverse Å of what needs another density than the rest: metals, and the flat bands of a molecular crystal.
 DENSITY = 2.8
@@ -69,6 +74,11 @@ def read_cells(path, elements, per_formula, within_ev):
             wanted.append(line)
             count[formula] = count.get(formula, 0) + 1
     return sorted(wanted, key=lambda item: (len(item["symbols"]), item["source_id"]))
+
+
+def cutoff_of(symbols):
+    """Return the plane-wave cut-off of a phase, eV."""
+    return CUTOFF if HARD.isdisjoint(symbols) else CUTOFF_HARD
 
 
 def calculator(cutoff, kpts, txt, smearing=SMEARING):
@@ -179,14 +189,14 @@ def export(work):
         rows.append({name: row[name] for name in COLUMNS.split() if name in row})
     for record in found:
         symbols = record["symbols"]
-        formation, flag = "", ""
+        formation, flags = "", []
         if set(symbols) <= set(references):
             energy = formation_energy(record, references)
             if len(set(symbols)) == 1:
-                flag = "element" if energy < 1e-9 else "polymorph"
-            formation = f"{0.0 if flag == 'element' else energy:.5f}"
+                flags.append("element" if energy < 1e-9 else "polymorph")
+            formation = f"{0.0 if 'element' in flags else energy:.5f}"
         if not HARD.isdisjoint(symbols):
-            flag += "; incomplete_system" if flag else "incomplete_system"
+            flags.append("incomplete_system")
         like = ""
         if "start_id" not in record and len(set(symbols)) > 1 and set(symbols) <= set(on_potential):
             like = f"{formation_energy(record, on_potential):.5f}"
@@ -203,7 +213,7 @@ def export(work):
                 "kpoints": "x".join(str(n) for n in record["kpoints"]),
                 "source_id": record["source_id"],
                 "model": "GPAW r2SCAN",
-                "flags": flag,
+                "flags": "; ".join(flags),
                 "note": "",
                 "source": origin(record),
             }
@@ -232,19 +242,16 @@ def oxygen_reference(found, references):
     """
     if not any(record["formula"] == "ZrO2" for record in found):
         return None
-    from export_entries import fit_oxygen, oxygen_row
+    from export_entries import fit_oxygen, lowest_of, oxygen_row
 
     from nasicon_struct.entries import composition_key
     from nasicon_struct.formula import parse_formula
 
-    lowest = {}
     zero = {**references, "O": 0.0}
-    for record in found:
-        symbols = record["symbols"]
-        if "O" in symbols and set(symbols) <= set(zero):
-            key = composition_key(parse_formula(record["formula"]))
-            lowest[key] = min(formation_energy(record, zero), lowest.get(key, math.inf))
-    value, lines = fit_oxygen(lowest)
+    oxides = [record for record in found if {"O"} <= set(record["symbols"]) <= set(zero)]
+    keys = [composition_key(parse_formula(record["formula"])) for record in oxides]
+    energies = [formation_energy(record, zero) for record in oxides]
+    value, lines = fit_oxygen(lowest_of(zip(keys, energies, strict=True)))
     print(*lines, sep="\n")
     return value, oxygen_row(value)
 
@@ -295,7 +302,7 @@ def main():
         if broadcast(target.exists() if world.rank == 0 else None, 0):
             continue
         density = args.density or DENSITIES.get(line["formula"], DENSITY)
-        cutoff = args.cutoff or (CUTOFF if HARD.isdisjoint(line["symbols"]) else CUTOFF_HARD)
+        cutoff = args.cutoff or cutoff_of(line["symbols"])
         try:
             record = compute(line, cutoff, density, args.smearing, str(target.with_suffix(".txt")))
         except Exception as error:  # a phase that does not converge must not stop the others

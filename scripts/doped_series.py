@@ -6,8 +6,8 @@
     python scripts/doped_series.py --table
 
 Computing needs the ``mlip`` extra and is resumable: a composition whose file (one JSON each) exists is not computed
-again. ``--export`` writes structures/tables/doped_cells.csv and doped_series.csv (then scripts/update_checksums.py); what they
-hold of compositions that are not in the folder stays;
+again. ``--export`` writes structures/tables/doped_cells.csv and doped_series.csv (then scripts/update_checksums.py), where
+what they hold of other compositions stays;
 ``--table`` puts the tables of docs/doped-cells.md between their marks, from the shipped tables.
 """
 

@@ -170,13 +170,19 @@ def fit_oxygen(energies: Mapping[Key, float]) -> tuple[float, list[str]]:
     return value, lines
 
 
+def lowest_of(energies: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    """Return the lowest energy of each composition."""
+    found: dict[Key, float] = {}
+    for key, energy in energies:
+        found[key] = min(energy, found.get(key, np.inf))
+    return found
+
+
 def with_oxygen(records: list[Record], references: dict[str, float]) -> list[str]:
     """Add the fitted oxygen reference; return a report."""
-    lowest: dict[Key, float] = {}
-    for record in records:
-        energy = formation(record, {**references, "O": 0.0})
-        if energy is not None and _change(record) > _UNPHYSICAL_CONTRACTION:
-            lowest[record["key"]] = min(energy, lowest.get(record["key"], np.inf))
+    believable = [record for record in records if _change(record) > _UNPHYSICAL_CONTRACTION]
+    energies = [(record["key"], formation(record, {**references, "O": 0.0})) for record in believable]
+    lowest = lowest_of((key, energy) for key, energy in energies if energy is not None)
     try:
         references["O"], lines = fit_oxygen(lowest)
     except click.ClickException as error:
@@ -221,13 +227,13 @@ def rows_of(
 ) -> list[dict[str, Any]]:
     """Return the rows of a level, sorted by formula and energy."""
     rows = []
-    lowest: dict[Key, float] = {}
-    for record in records:
-        energy = formation(record, references)
-        if energy is not None and energy > _UNPHYSICAL_EV:
-            lowest[record["key"]] = min(energy, lowest.get(record["key"], np.inf))
-    for record in records:
-        energy = formation(record, references)
+    energies = [formation(record, references) for record in records]
+    lowest = lowest_of(
+        (record["key"], energy)
+        for record, energy in zip(records, energies, strict=True)
+        if energy is not None and energy > _UNPHYSICAL_EV
+    )
+    for record, energy in zip(records, energies, strict=True):
         if energy is None:
             continue
         flags = flags_of(record, energy, lowest.get(record["key"], energy), known)
@@ -324,10 +330,7 @@ def delta_rows(
 
 def refit_oxygen(rows: list[dict[str, Any]]) -> list[str]:
     """Shift the oxides of a level so that its oxygen reference fits the measured enthalpies too."""
-    lowest: dict[Key, float] = {}
-    for row in rows:
-        value = float(row["formation_energy_ev_per_atom"])
-        lowest[row["key"]] = min(value, lowest.get(row["key"], np.inf))
+    lowest = lowest_of((row["key"], float(row["formation_energy_ev_per_atom"])) for row in rows)
     try:
         shift, lines = fit_oxygen(lowest)
     except click.ClickException as error:
@@ -381,9 +384,7 @@ def write_cells(
     """Write the relaxed r2SCAN cells of sulfides, reference elements and low oxides, for DFT and for tests."""
     path = out / "chgnet-r2scan-cells.jsonl"
     wanted = []
-    lowest: dict[Key, float] = {}
-    for record in records:
-        lowest[record["key"]] = min(record["energy_ev_per_atom"], lowest.get(record["key"], np.inf))
+    lowest = lowest_of((record["key"], record["energy_ev_per_atom"]) for record in records)
     for record in records:
         reference = any(record["source_id"] in ids for ids in REFERENCES.values())
         plain = _change(record) > _UNPHYSICAL_CONTRACTION and record["converged"]

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # "gpaw python" leaves the folder of the script out
-from compute_dft import DENSITIES, DENSITY, ENTRIES, XC, calculator, write_result
+from compute_dft import DENSITIES, DENSITY, ENTRIES, XC, calculator, cutoff_of, write_result
 
 MODES = {"iso": (1.0, 1.0, 1.0), "axial": (-0.5, -0.5, 1.0)}
 
@@ -49,7 +49,7 @@ def single_points(line, args, world, broadcast):
                 return item
         atoms = Atoms(line["symbols"], cell=cell, scaled_positions=positions, pbc=True)
         log = str(args.work / f"{line['source_id']}_relaxed_{label}.txt")
-        atoms.calc = calculator(args.cutoff, {"size": size}, log)
+        atoms.calc = calculator(args.cutoff or cutoff_of(line["symbols"]), {"size": size}, log)
         first = atoms.get_potential_energy()
         optimiser = BFGS(atoms, maxstep=0.1, logfile="-" if world.rank == 0 else None)
         optimiser.run(fmax=args.fmax, steps=args.steps)
@@ -119,7 +119,7 @@ def relax(line, args, world, broadcast):
         "start_energy_ev_per_atom": start["start_energy_ev_per_atom"],
         "atoms_relaxed_energy_ev_per_atom": start["energy_ev_per_atom"],
         "volume_ang3_per_atom": float(volume),
-        "cutoff_ev": args.cutoff,
+        "cutoff_ev": args.cutoff or cutoff_of(line["symbols"]),
         "xc": XC,
     }
 
@@ -133,7 +133,7 @@ def main():
     parser.add_argument("--modes", default="", help="iso, axial or both; empty: atoms only")
     parser.add_argument("--lengths", default="", help="of the lattice vectors to begin with, Angstrom: a,b,c")
     parser.add_argument("--strain", type=float, default=0.01, help="of an axis, each way")
-    parser.add_argument("--cutoff", type=float, default=450.0, help="eV")
+    parser.add_argument("--cutoff", type=float, default=0.0, help="eV; 0: that of compute_dft.py")
     parser.add_argument("--fmax", type=float, default=0.03, help="eV per Angstrom")
     parser.add_argument("--steps", type=int, default=25)
     args = parser.parse_args()

@@ -102,6 +102,11 @@ def _files(item: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(item["files"]) if "files" in item else (item["file"],)
 
 
+def _flags(row: Mapping[str, str]) -> list[str]:
+    """Return the flags of a row; one column or the other holds them."""
+    return (row.get("flag") or row.get("flags") or "").split("; ")
+
+
 @functools.lru_cache(maxsize=4)
 def _sources(folder: Path) -> dict[str, EntrySource]:
     provenance = {item.file: item for item in reference.list_sources()}
@@ -117,7 +122,7 @@ def _sources(folder: Path) -> dict[str, EntrySource]:
                 raise EntriesError(f"{folder / file} has no column {column}; install the package again")
             held.extend(row for row in rows if row[column].strip())
         methods = Counter(row.get("model") or item.get("method", "") for row in held)
-        whole = [row["formula"] for row in held if "incomplete_system" not in row.get("flags", "")]
+        whole = [row["formula"] for row in held if "incomplete_system" not in _flags(row)]
         elements = sorted(set(_SYMBOL.findall(" ".join(whole))))
         found[item["name"]] = EntrySource(
             name=item["name"],
@@ -305,7 +310,7 @@ def reference_energies(source: str) -> dict[str, float]:
     folder = reference.structures_dir() / "entries"
     found: dict[str, float] = {}
     for row in (row for file in described.files for row in _rows(folder / file)):
-        flags = (row.get("flag") or row.get("flags") or "").split("; ")
+        flags = _flags(row)
         text = row.get("energy_ev_per_atom", "").strip()
         if "element" in flags and text:
             (symbol,) = _SYMBOL.findall(row["formula"])
@@ -327,7 +332,7 @@ def _load_all(name: str, exclude_flags: frozenset[str]) -> EntrySet:
         text = row[described.column].strip()
         if not text:
             continue
-        flags = (row.get("flag") or row.get("flags") or "").split("; ")
+        flags = _flags(row)
         barred = [flag for flag in flags if flag in exclude_flags]
         entry = Entry(
             formula=row["formula"],
